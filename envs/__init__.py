@@ -1,0 +1,34 @@
+"""Families of tasks: physics, rewards, observations. The contract is in `envs.task_env`."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel
+from envs.keyed_generator import KeyedGenerator
+from envs.navigation import navigation_2d
+from envs.task_env import TaskEnv
+
+__all__ = ["ENVS", "KeyedGenerator", "TaskEnv", "make"]
+
+ENVS: dict[str, Callable[..., TaskEnv]] = {
+    "halfcheetah-dir": half_cheetah_dir,
+    "halfcheetah-vel": half_cheetah_vel,
+    "navigation-2d": navigation_2d,
+}
+
+
+def make(
+    name: str,
+    num_tasks: int,
+    episodes_per_task: int,
+    variant: Literal["maml", "promp"] = "maml",
+    num_threads: int = 0,
+) -> TaskEnv:
+    """Build the family `name` for `num_tasks` tasks and `episodes_per_task` episodes of each at once.
+
+    variant: the published definition to follow, where they differ (Finn et al. 2017, or ProMP, Rothfuss et al. 2019).
+    num_threads: threads of the physics, 0 for one per CPU. Raises ValueError for a name that is not in ENVS.
+    """
+    if name not in ENVS:
+        raise ValueError(f"unknown env {name!r}, allowed: {', '.join(ENVS)}")
+    return ENVS[name](num_tasks, episodes_per_task, variant=variant, num_threads=num_threads)

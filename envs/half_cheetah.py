@@ -1,0 +1,160 @@
+"""The planar half-cheetah that must run at a given speed, or in a given direction (Finn et al. 2017, section 5.3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import mujoco
+import torch
+from torch import Tensor
+
+from envs.keyed_generator import KeyedGenerator
+from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.task_env import check_tasks
+
+CONTROL_COST = 0.05  # reward per squared actuator unit; rllab's 0.1 * 0.5
+TORSO = 1  # body id
+
+Variant = Literal["maml", "promp"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Where the published variants of the family differ."""
+
+    horizon: int  # steps
+    substeps: int  # physics steps of 0.01 s per action
+    action_scale: float  # actuator units per unit of policy output
+    observes_com: bool  # whether the torso's subtree centre of mass is appended to the observation
+    com_velocity: bool  # forward velocity of that centre of mass, or of the root joint
+    uniform_reset: bool  # initial qpos from U(-scale, scale), or N(0, scale^2)
+    reset_scale: float  # m, rad
+    max_velocity: float  # m/s: target velocities are uniform in [0, max_velocity]
+
+
+PROTOCOLS: dict[Variant, Protocol] = {
+    # rllab's half-cheetah, as the MAML paper used it.
+    "maml": Protocol(
+        horizon=200,
+        substeps=1,
+        action_scale=1.0,
+        observes_com=True,
+        com_velocity=True,
+        uniform_reset=False,
+        reset_scale=0.01,
+        max_velocity=2.0,
+    ),
+    # ProMP (Rothfuss et al. 2019): Gymnasium's half-cheetah, with a policy output of 10 for the full range.
+    "promp": Protocol(
+        horizon=100,
+        substeps=5,
+        action_scale=0.1,
+        observes_com=False,
+        com_velocity=False,
+        uniform_reset=True,
+        reset_scale=0.1,
+        max_velocity=3.0,
+    ),
+}
+
+
+class HalfCheetah:
+    """The body, its observations, and its forward velocity v (m/s) over a whole step; the goals are handed in.
+
+    Observations: qpos without x [8] (m, rad), qvel [9] (m/s, rad/s) and, in the "maml" variant, the torso's subtree
+    centre of mass [3] (m). Actions: torques [6] in units of the actuators' range, clipped to +-1. Never terminates.
+    Tasks are goals [M, 1]. The reward of a step is running_reward(v, goal) - 0.05 |a|^2, a the clipped action.
+    """
+
+    action_size = 6
+    device = torch.device("cpu")
+    dtype = torch.float64
+
+    def __init__(
+        self,
+        num_tasks: int,
+        episodes_per_task: int,
+        protocol: Protocol,
+        sample_goals: Callable[[int, KeyedGenerator], Tensor],
+        running_reward: Callable[[Tensor, Tensor], Tensor],
+        num_threads: int = 0,
+    ) -> None:
+        self.num_tasks = num_tasks
+        self.episodes_per_task = episodes_per_task
+        self.horizon = protocol.horizon
+        self.physics = CpuPhysics(load_gymnasium_model("half_cheetah.xml"), num_tasks, episodes_per_task, num_threads)
+        self.dt = protocol.substeps * self.physics.model.opt.timestep
+        self.observation_size = 20 if protocol.observes_com else 17
+        self._protocol = protocol
+        self._sample_goals = sample_goals
+        self._running_reward = running_reward
+        self._goals = torch.zeros(num_tasks, 1, dtype=self.dtype)
+        self._com = self.physics.field("subtree_com")[:, :, TORSO]  # [M, E, 3], live
+        com_needed = protocol.observes_com or protocol.com_velocity
+        self._stage = mujoco.mjtStage.mjSTAGE_POS if com_needed else mujoco.mjtStage.mjSTAGE_NONE
+
+    def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
+        return self._sample_goals(num_tasks, generator)
+
+    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
+        check_tasks(tasks, self.num_tasks, (1,))
+        self._goals = tasks.to(self.dtype)
+        self.physics.reset()
+        scale = self._protocol.reset_scale
+        if self._protocol.uniform_reset:
+            self.physics.qpos += generator.uniform(*self.physics.qpos.shape, low=-scale, high=scale)
+        else:
+            self.physics.qpos += scale * generator.normal(*self.physics.qpos.shape)
+        self.physics.qvel += 0.1 * generator.normal(*self.physics.qvel.shape)  # m/s, rad/s in both variants
+        self.physics.forward(self._stage)
+        return self._observations()
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        actions = (self._protocol.action_scale * actions).clamp(-1.0, 1.0)  # [M, E, A]; every ctrlrange is +-1
+        self.physics.ctrl.copy_(actions)
+        x_before = self._x().clone()
+        self.physics.step(self._protocol.substeps, self._stage)
+        velocity = (self._x() - x_before) / self.dt  # [M, E]
+        cost = CONTROL_COST * actions.square().sum(dim=-1)
+        reward = self._running_reward(velocity, self._goals) - cost
+        return self._observations(), reward, torch.zeros_like(reward, dtype=torch.bool)
+
+    def diverged(self) -> Tensor:
+        return self.physics.diverged()
+
+    def _x(self) -> Tensor:
+        return self._com[:, :, 0] if self._protocol.com_velocity else self.physics.qpos[:, :, 0]
+
+    def _observations(self) -> Tensor:
+        parts = [self.physics.qpos[:, :, 1:], self.physics.qvel]
+        return torch.cat([*parts, self._com] if self._protocol.observes_com else parts, dim=-1)
+
+
+def half_cheetah_vel(
+    num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0
+) -> HalfCheetah:
+    """Run at a target speed g (m/s), uniform in [0, 2] ("promp": [0, 3]): reward -|v - g| - 0.05 |a|^2."""
+    protocol = PROTOCOLS[variant]
+
+    def sample_goals(num_goals: int, generator: KeyedGenerator) -> Tensor:
+        return generator.uniform(num_goals, 1, high=protocol.max_velocity)
+
+    def running_reward(velocity: Tensor, goals: Tensor) -> Tensor:
+        return -(velocity - goals).abs()
+
+    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, num_threads)
+
+
+def half_cheetah_dir(
+    num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0
+) -> HalfCheetah:
+    """Run forward (g = 1) or backward (g = -1), with equal chances: reward g v - 0.05 |a|^2."""
+
+    def sample_goals(num_goals: int, generator: KeyedGenerator) -> Tensor:
+        forward = generator.uniform(num_goals, 1) < 0.5
+        return torch.where(forward, 1.0, -1.0).to(torch.float64)
+
+    def running_reward(velocity: Tensor, goals: Tensor) -> Tensor:
+        return goals * velocity
+
+    return HalfCheetah(num_tasks, episodes_per_task, PROTOCOLS[variant], sample_goals, running_reward, num_threads)

@@ -1,0 +1,91 @@
+"""MuJoCo on the CPU: all simulations of a model in one batch, behind live torch views."""
+
+import contextlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.batch import Batch, SimulationError
+from torch import Tensor
+
+UNSTABLE = [
+    mujoco.mjtWarning.mjWARN_BADQPOS.value,
+    mujoco.mjtWarning.mjWARN_BADQVEL.value,
+    mujoco.mjtWarning.mjWARN_BADQACC.value,
+    mujoco.mjtWarning.mjWARN_BADCTRL.value,
+]
+
+
+@contextlib.contextmanager
+def quiet_mujoco() -> Iterator[None]:
+    """Keep MuJoCo from printing warnings and from leaving MUJOCO_LOG.TXT in the working folder; errors still raise."""
+    before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+    silent.logto_console = silent.logto_file = False
+    silent.set()
+    try:
+        yield
+    finally:
+        before.set()
+
+
+def load_gymnasium_model(file_name: str) -> mujoco.MjModel:
+    """Load one of Gymnasium's own MuJoCo models, such as "half_cheetah.xml"."""
+    spec = importlib.util.find_spec("gymnasium")  # finds the folder without the cost of importing the package
+    assert spec is not None and spec.origin is not None
+    with quiet_mujoco():
+        return mujoco.MjModel.from_xml_path(str(Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file_name))
+
+
+class CpuPhysics:
+    """`num_tasks * episodes_per_task` simulations of one model, stepped on a thread pool inside MuJoCo.
+
+    `qpos` [M, E, nq], `qvel` [M, E, nv] and `ctrl` [M, E, nu] are live float64 views of the state: reading them is
+    free, writing them sets the state. Results are bit-identical at any thread count.
+    """
+
+    def __init__(self, model: mujoco.MjModel, num_tasks: int, episodes_per_task: int, num_threads: int = 0) -> None:
+        """num_threads: size of MuJoCo's thread pool; 0 takes one per CPU."""
+        self.model = model
+        self.batch = Batch(model, nsim=num_tasks * episodes_per_task, nthread=num_threads)
+        self._shape = (num_tasks, episodes_per_task)
+        self._failed = np.zeros(self.batch.nsim, dtype=bool)
+        self.qpos = self.field("qpos")
+        self.qvel = self.field("qvel")
+        self.ctrl = self.field("ctrl")
+
+    def field(self, name: str) -> Tensor:
+        """A live view [M, E, ...] of an MjData field, as `mujoco.batch.Batch.bind` has it.
+
+        Derived fields (`xpos`, `subtree_com`, ...) are read-only, and current after `step` or `forward` only up to the
+        `stage` asked for there.
+        """
+        return torch.from_dlpack(self.batch.bind(name)).unflatten(0, self._shape)
+
+    def reset(self) -> None:
+        """Put every simulation into the model's default state, without computing what derives from it."""
+        self._failed[:] = False
+        with quiet_mujoco():
+            self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+
+    def forward(self, stage: mujoco.mjtStage) -> None:
+        """Compute the derived fields of the present state, up to `stage`."""
+        with quiet_mujoco():
+            self.batch.forward(stage=stage.value)
+
+    def step(self, substeps: int, stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_NONE) -> None:
+        """Advance every simulation by `substeps` time steps, then compute the derived fields up to `stage`."""
+        with quiet_mujoco():
+            try:
+                self.batch.step(nstep=substeps, stage=stage.value)
+            except SimulationError as error:
+                # The others have finished. The failed ones go on from the default state, so that they raise only once.
+                self._failed[error.ids] = True
+                self.batch.reset(ids=error.ids)
+
+    def diverged(self) -> Tensor:
+        """[M, E] bool: simulations that raised, or became unstable and were reset by MuJoCo, since `reset`."""
+        unstable = self.batch.warning[:, UNSTABLE, 1].any(axis=1)
+        return torch.from_numpy(unstable | self._failed).unflatten(0, self._shape)

@@ -1,0 +1,57 @@
+"""The contract that every family of tasks keeps.
+
+Shapes: `M` tasks, `E` episodes per task, `O` observation, `A` action. All `M * E` simulations advance in one call.
+All tensors are on the env's `device`, in its `dtype`. What `reset` and `step` return may be a view of the live state:
+it holds until the next call.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from envs.keyed_generator import KeyedGenerator
+
+
+class TaskEnv(Protocol):
+    """A family of tasks, simulated for `num_tasks` tasks and `episodes_per_task` episodes of each at once."""
+
+    num_tasks: int  # M
+    episodes_per_task: int  # E
+    observation_size: int  # O
+    action_size: int  # A
+    horizon: int  # steps of an episode in the published protocol; the time limit itself is the sampler's
+    dt: float  # seconds of simulated time per step
+    device: torch.device
+    dtype: torch.dtype
+
+    def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
+        """Draw tasks from the family's distribution: [num_tasks, ...]. Task i depends on the generator's row i alone."""
+        ...
+
+    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
+        """Start an episode of its task in every simulation.
+
+        tasks: [M, ...]. Returns the first observations [M, E, O]. Raises ValueError for tasks of another shape.
+        """
+        ...
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Advance every simulation by `dt`.
+
+        actions: [M, E, A], the policy's output, unscaled and unclipped; scaling and clipping are the family's.
+        Returns the next observations [M, E, O], the rewards of the step [M, E], and `terminated` [M, E] bool: true
+        where the step led into a terminal state. What a simulation does after that is undefined, and to be masked.
+        """
+        ...
+
+    def diverged(self) -> Tensor:
+        """[M, E] bool: simulations whose physics became unstable since `reset`. Nothing they returned is to be used."""
+        ...
+
+
+def check_tasks(tasks: Tensor, num_tasks: int, task_shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless tasks is [num_tasks, *task_shape]."""
+    wanted = (num_tasks, *task_shape)
+    if tuple(tasks.shape) != wanted:
+        raise ValueError(f"tasks must have shape {wanted}, got {tuple(tasks.shape)}")

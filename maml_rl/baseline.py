@@ -1,0 +1,44 @@
+"""Linear feature baseline: the value of a state, fitted per task and per batch (Duan et al. 2016, section 4)."""
+
+import torch
+from torch import Tensor
+
+RIDGE = 1e-5  # on the Gram matrix, raised tenfold until the solve is finite
+MAX_RIDGE = 1e5
+MAX_OBSERVATION = 10.0
+
+
+def baseline_features(observations: Tensor, first_step: int = 0) -> Tensor:
+    """[o, o^2, t/100, (t/100)^2, (t/100)^3, 1], with o clipped to +-10, in float64.
+
+    observations: [M, E, H, O] of steps first_step, first_step + 1, ... Returns [M, E, H, 2 O + 4].
+    """
+    o = observations.double().clamp(-MAX_OBSERVATION, MAX_OBSERVATION)
+    t = torch.arange(first_step, first_step + o.shape[2], dtype=o.dtype, device=o.device) / 100
+    time = torch.stack([t, t**2, t**3, torch.ones_like(t)], dim=-1)
+    return torch.cat([o, o.square(), time.expand(*o.shape[:3], 4)], dim=-1)
+
+
+def fit_baseline(features: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Coefficients [M, F] of the ridge regression of each task's targets on its features, over the steps in the mask.
+
+    features: [M, E, H, F], float64. targets: [M, E, H], reward units, float64. mask: [M, E, H] bool.
+    The normal equations are solved in float64: in float32 the weights are off by a factor of two. Raises ValueError if
+    no ridge up to 1e5 gives finite coefficients, which takes features or targets that are not finite themselves.
+    """
+    X = features.where(mask[..., None], 0.0).flatten(1, 2)  # [M, N, F]
+    y = targets.where(mask, 0.0).flatten(1, 2)[..., None]  # [M, N, 1]
+    gram, moment = X.mT @ X, X.mT @ y
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    ridge = RIDGE
+    while ridge <= MAX_RIDGE:
+        coefficients, failed = torch.linalg.solve_ex(gram + ridge * identity, moment)
+        if not failed.any() and coefficients.isfinite().all():
+            return coefficients[..., 0]
+        ridge *= 10
+    raise ValueError(f"the baseline has no finite fit with a ridge of up to {MAX_RIDGE:g}: is every observation finite?")
+
+
+def predict_values(features: Tensor, coefficients: Tensor) -> Tensor:
+    """Values [M, E, H] in reward units. features: [M, E, H, F]. coefficients: [M, F]."""
+    return torch.einsum("mehf,mf->meh", features, coefficients)
