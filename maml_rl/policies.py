@@ -87,6 +87,10 @@ class GaussianMlpPolicy:
         flat = theta_M.split([prod(shape) for shape in shapes.values()], dim=1)
         return {name: part.unflatten(1, shape) for (name, shape), part in zip(shapes.items(), flat, strict=True)}
 
+    def mean_std(self, theta: Tensor) -> float:
+        """Mean standard deviation over the action's components, in units of the policy's output. theta: [P]."""
+        return float(self.unflatten(theta[None])["log_std"].clamp(min=self.min_log_std).exp().mean())
+
     def distribution(self, theta_M: Tensor, observations: Tensor) -> Gaussian:
         """pi(.|s) of each task's own policy. theta_M: [M, P]. observations: [M, N, O]."""
         parameters = self.unflatten(theta_M)

@@ -19,24 +19,25 @@ class Step:
 
 
 def conjugate_gradient(
-    product: Callable[[Tensor], Tensor], b: Tensor, iterations: int, tolerance: float = 1e-10
-) -> Tensor:
+    product: Callable[[Tensor], Tensor], b: Tensor, iterations: int, tolerance: float = 1e-20
+) -> tuple[Tensor, Tensor]:
     """x with A x = b, for a symmetric positive definite A given by its product (Nocedal & Wright 2006, algorithm 5.2).
 
-    b: [P]. Stops after `iterations` products, or once |b - A x|^2 < tolerance * |b|^2. Returns [P].
+    b: [P]. Stops after `iterations` products, or once |b - A x|^2 <= tolerance * |b|^2. Returns x [P] and A x [P].
     """
-    x, residual, direction = torch.zeros_like(b), b, b
-    square = start = float(residual @ residual)
+    x, A_x, residual, direction = torch.zeros_like(b), torch.zeros_like(b), b, b
+    square = float(b @ b)
+    smallest = tolerance * square
     for _ in range(iterations):
-        if square <= tolerance * start:
+        if square <= smallest:
             break
         A_direction = product(direction)
         alpha = square / float(direction @ A_direction)
-        x = x + alpha * direction
-        residual = residual - alpha * A_direction
+        x, A_x = x + alpha * direction, A_x + alpha * A_direction
+        residual = b - A_x
         square, previous = float(residual @ residual), square
         direction = residual + (square / previous) * direction
-    return x
+    return x, A_x
 
 
 def trust_region_step(
@@ -62,9 +63,9 @@ def trust_region_step(
     def damped(v: Tensor) -> Tensor:
         return fisher_vector_product(v) + cg_damping * v
 
-    loss_before, _ = evaluate(theta)
-    direction = conjugate_gradient(damped, gradient, cg_iterations)
-    curvature = float(direction @ damped(direction))
+    loss_before, kl_before = evaluate(theta)
+    direction, damped_direction = conjugate_gradient(damped, gradient, cg_iterations)
+    curvature = float(direction @ damped_direction)
     if curvature > 0:  # false for a zero gradient, and for NaN
         full_step = (2 * max_kl / curvature) ** 0.5 * direction
         for backtracks in range(max_backtracks):
@@ -72,4 +73,4 @@ def trust_region_step(
             loss, kl = evaluate(candidate)
             if loss < loss_before and kl <= max_kl:
                 return Step(candidate, loss, kl, accepted=True, backtracks=backtracks)
-    return Step(theta, loss_before, 0.0, accepted=False, backtracks=max_backtracks)
+    return Step(theta, loss_before, kl_before, accepted=False, backtracks=max_backtracks)

@@ -1,0 +1,1 @@
+"""Model-agnostic meta-learning for reinforcement learning (Finn, Abbeel & Levine 2017)."""

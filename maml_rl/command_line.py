@@ -1,0 +1,106 @@
+"""From argv to a checked configuration: defaults < preset of the family < --config FILE < flags."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import tyro
+
+from maml_rl.config import PRESETS, Config, UsageError, check_value, load_yaml, merge, nearest
+
+
+@dataclass(frozen=True)
+class Options(Config):
+    """The command line: the configuration of a run, and where it comes from and goes to."""
+
+    config: Path | None = None
+    """YAML file of options, above the family's preset in configs/ and below the flags."""
+    run_dir: Path | None = None
+    """Folder to write the run into; must be new or empty. Default: runs/<env>-<seed>-<time>."""
+    resume: Path | None = None
+    """Run directory to go on with, from its last checkpoint and with its options."""
+
+
+# What a resumed run may be told anew. The rest decides what its results are, and is the run's own.
+FREE_ON_RESUME = ["iterations", "device", "num_threads", "checkpoint_every"]
+
+
+def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: Sequence[str]) -> Options:
+    """Check argv and merge it with the presets. Prints help and exits with status 0 where asked for.
+
+    envs: the names that --env takes. Raises UsageError with a line for the user for anything that is not right.
+    """
+    asks_for_help = any(token in ("-h", "--help") for token in argv)
+    try:
+        flags = _read_flags([token for token in argv if token not in ("-h", "--help")])
+        base = _base(flags, envs)
+    except UsageError:
+        if not asks_for_help:
+            raise
+        argv, base = ["--help"], Config()
+    defaults = Options(**dataclasses.asdict(base))
+    return tyro.cli(Options, prog=prog, description=description, args=list(argv), default=defaults)
+
+
+def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
+    """The configuration below the flags. Raises UsageError where flags, files and families do not go together."""
+    if "resume" in flags:
+        for other in ("config", "run_dir"):
+            if other in flags:
+                raise UsageError(f"--{other.replace('_', '-')}: not allowed with --resume, which takes the run's own")
+        base = load_yaml(flags["resume"] / "config.yaml", Config(), option="--resume")
+        for name, value in flags.items():
+            if hasattr(base, name) and value != getattr(base, name) and name not in FREE_ON_RESUME:
+                allowed = f"allowed: {getattr(base, name)!r}, as the run began"
+                raise UsageError(f"--{name.replace('_', '-')}: got {value!r} with --resume, {allowed}")
+        return base
+    base = load_yaml(flags["config"], Config(), option="--config") if "config" in flags else Config()
+    env = flags.get("env", base.env)
+    if env not in envs:
+        option = "--env" if "env" in flags else f"{flags['config']}: env"
+        raise UsageError(f"{option}: got {env!r}, allowed: {', '.join(envs)}{nearest(env, envs)}")
+    preset = PRESETS / f"{env}.yaml"
+    base = load_yaml(preset, Config()) if preset.exists() else Config()
+    if "config" in flags:
+        base = load_yaml(flags["config"], base, option="--config")
+    return merge(base, {"env": env})
+
+
+def _read_flags(argv: Sequence[str]) -> dict[str, Any]:
+    """The flags given, by field name, checked. Tyro's own messages are boxes of several lines; these are one line."""
+    annotations = get_type_hints(Options, include_extras=True)
+    flags: dict[str, list[str]] = {}
+    name = None
+    for token in argv:
+        if re.match(r"--|-[a-zA-Z]", token):
+            option, has_value, value = token.partition("=")
+            name = option.lstrip("-").replace("-", "_")
+            if name not in annotations or not option.startswith("--"):
+                options = [f"--{valid.replace('_', '-')}" for valid in annotations]
+                hint = nearest(option, options) or "; see --help"
+                raise UsageError(f"{option}: unknown option, allowed: {', '.join(options)}{hint}")
+            flags[name] = [value] if has_value else []
+        elif name is None:
+            raise UsageError(f"{token!r}: unexpected value, allowed: options that begin with --; see --help")
+        else:
+            flags[name].append(token)
+    return {name: _flag_value(name, tokens, annotations[name]) for name, tokens in flags.items()}
+
+
+def _flag_value(name: str, tokens: list[str], annotation: Any) -> Any:
+    option = f"--{name.replace('_', '-')}"
+    plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if get_origin(plain) is tuple:
+        return check_value(option, [_number(token) for token in tokens], annotation)
+    if len(tokens) != 1:
+        raise UsageError(f"{option}: got {' '.join(tokens) or 'no value'}, allowed: one value")
+    if Path in get_args(plain):
+        return Path(tokens[0])
+    return check_value(option, _number(tokens[0]) if plain is int else tokens[0], annotation)
+
+
+def _number(token: str) -> int | str:
+    return int(token) if re.fullmatch(r"[+-]?[0-9]+", token) else token

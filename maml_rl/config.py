@@ -1,0 +1,177 @@
+"""Options: one frozen dataclass, from defaults, below a YAML preset, below the command line."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite, log
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+
+PRESETS = Path(__file__).resolve().parent.parent / "configs"
+
+
+@dataclass(frozen=True)
+class Within:
+    """The values that a number may take: low <= value <= high, or low < value if `open_low`."""
+
+    low: float = -inf
+    high: float = inf
+    open_low: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return (self.low < value if self.open_low else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        low = "" if self.low == -inf else f"{'>' if self.open_low else '>='} {self.low:g}"
+        high = "" if self.high == inf else f"<= {self.high:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+
+Count = Annotated[int, Within(1)]
+Fraction = Annotated[float, Within(0, 1)]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that determines a run. Each field is a command-line option and a key of the YAML presets."""
+
+    env: str = "navigation-2d"
+    """Family of tasks."""
+    variant: Literal["maml", "promp"] = "maml"
+    """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""
+    seed: Annotated[int, Within(0)] = 1
+    """Seed of everything random."""
+    iterations: Annotated[int, Within(0)] = 500
+    """Meta-updates in total: a resumed run goes on up to this number."""
+    num_tasks: Count = 40
+    """Tasks per meta-update."""
+    episodes_per_task: Count = 20
+    """Episodes of each task, before each inner step and after the last."""
+    horizon: Count = 200
+    """Time limit of an episode, in env steps."""
+    inner_lr: Annotated[float, Within(0)] = 0.1
+    """Step size of the inner loop (the paper's alpha)."""
+    inner_steps: Count = 1
+    """Policy-gradient steps of the inner loop, each on episodes of its own."""
+    discount: Fraction = 0.99
+    """Discount factor (gamma)."""
+    gae_lambda: Fraction = 1.0
+    """Lambda of generalised advantage estimation."""
+    max_kl: Annotated[float, Within(0, open_low=True)] = 0.01
+    """Trust region of a meta-update: largest mean KL divergence of the adapted policies, in nats."""
+    cg_iterations: Count = 10
+    """Conjugate-gradient iterations, one Fisher-vector product each."""
+    cg_damping: Annotated[float, Within(0)] = 1e-5
+    """Added to the diagonal of the Fisher matrix."""
+    max_backtracks: Count = 15
+    """Candidates of the line search."""
+    backtrack_ratio: Annotated[float, Within(0, 1, open_low=True)] = 0.8
+    """Length of each candidate of the line search over the one before."""
+    hidden_sizes: tuple[Count, ...] = (100, 100)
+    """Widths of the policy's hidden layers."""
+    nonlinearity: Literal["relu", "tanh"] = "relu"
+    """Nonlinearity of the policy's hidden layers."""
+    init_log_std: float = 0.0
+    """Start of the policy's log standard deviation, in units of its output."""
+    min_log_std: float = log(1e-6)
+    """Floor of the policy's log standard deviation."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where policy, adaptation and outer step run; auto takes CUDA where there is one. Physics runs on the CPU."""
+    num_threads: Annotated[int, Within(0)] = 0
+    """CPU threads of the physics and of PyTorch; 0 takes one per CPU."""
+    checkpoint_every: Count = 10
+    """Iterations between checkpoints. The last iteration always gets one."""
+
+
+class UsageError(ValueError):
+    """Bad input: the message is the one line that the user gets to see, and the exit status is 2."""
+
+
+def as_config(options: Config) -> Config:
+    """The Config part of an instance of a subclass."""
+    return Config(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Config)})
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """'; nearest: ...' naming the valid name most like `name`, or '' where none is."""
+    match = difflib.get_close_matches(name, list(valid), n=1)
+    return f"; nearest: {match[0]}" if match else ""
+
+
+def merge(base: Config, values: Mapping[str, Any], label: str = "{}") -> Config:
+    """`base` with `values` in place of its own, checked.
+
+    label: how an error message names the option, with {} for the field's name. Raises UsageError for an unknown name,
+    a value of a wrong type, or one out of range.
+    """
+    annotations = get_type_hints(Config, include_extras=True)
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in annotations:
+            raise UsageError(f"{label.format(name)}: unknown option, allowed: {', '.join(annotations)}{nearest(str(name), annotations)}")
+        checked[name] = check_value(label.format(name), value, annotations[name])
+    return dataclasses.replace(base, **checked)
+
+
+def check_value(label: str, value: Any, annotation: Any) -> Any:
+    """`value` in the type of `annotation`; raises UsageError, naming `label`, where it does not fit."""
+    allowed, converted = _fit(value, annotation)
+    if converted is None:
+        choices = [str(choice) for choice in get_args(annotation)] if get_origin(annotation) is Literal else []
+        raise UsageError(f"{label}: got {value!r}, allowed: {allowed}{nearest(str(value), choices)}")
+    return converted
+
+
+def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
+    """What `annotation` allows, in words, and the value in its type, or None where it does not fit."""
+    within = Within()
+    if get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        within = next((extra for extra in extras if isinstance(extra, Within)), within)
+    if get_origin(annotation) is Literal:
+        choices = get_args(annotation)
+        return ", ".join(choices), value if value in choices else None
+    if get_origin(annotation) is tuple:
+        element = get_args(annotation)[0]
+        parts = [_fit(part, element)[1] for part in value] if isinstance(value, (list, tuple)) else [None]
+        return f"a list of: {_fit(None, element)[0]}", None if None in parts else tuple(parts)
+    if annotation is str:
+        return "text", value if isinstance(value, str) else None
+    bounds = f" {within}" if str(within) else ""
+    if annotation is int:
+        fits = isinstance(value, int) and not isinstance(value, bool) and value in within
+        return f"an integer{bounds}", value if fits else None
+    assert annotation is float, annotation
+    if isinstance(value, str):  # YAML 1.1 reads 1e-5, without a point, as text
+        try:
+            value = float(value)
+        except ValueError:
+            value = None
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value in within
+    return f"a number{bounds}", float(value) if fits else None
+
+
+def load_yaml(path: Path, base: Config, option: str = "--config") -> Config:
+    """`base` below the options in a YAML file. Raises UsageError where it cannot be read, parsed or understood."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({reason})") from error
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise UsageError(f"{option}: got {str(path)!r}, allowed: a YAML file ({where})") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{option}: got {str(path)!r}, allowed: a YAML mapping of options to values")
+    return merge(base, values, label=f"{path}: {{}}")
+
+
+def dump_yaml(config: Config) -> str:
+    values = dataclasses.asdict(config)
+    values["hidden_sizes"] = list(config.hidden_sizes)
+    return yaml.safe_dump(values, sort_keys=False)

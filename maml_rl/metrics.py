@@ -1,0 +1,44 @@
+"""What a run writes about itself: metrics.jsonl and TensorBoard event files."""
+
+import json
+from math import isfinite
+from pathlib import Path
+from types import TracebackType
+
+from torch.utils.tensorboard import SummaryWriter
+
+from maml_rl.atomic_file import write_atomically
+
+Metrics = dict[str, float | int | bool]
+
+
+class MetricsWriter:
+    """Appends one JSON object per iteration to metrics.jsonl, and the same numbers to TensorBoard."""
+
+    def __init__(self, run_dir: Path, first_iteration: int) -> None:
+        """first_iteration: where the run goes on. Lines of later iterations, which a checkpoint did not keep, go."""
+        path = run_dir / "metrics.jsonl"
+        if path.exists():
+            lines = path.read_bytes().splitlines(keepends=True)
+            kept = lines[:first_iteration]  # one line per iteration, from 0
+            if kept != lines:
+                write_atomically(path, b"".join(kept))
+        self._file = path.open("a")
+        self._tensorboard = SummaryWriter(run_dir, purge_step=first_iteration or None)
+
+    def write(self, metrics: Metrics) -> None:
+        """metrics: with the key `iteration`. Numbers that are not finite become null."""
+        values = {key: value if isfinite(value) else None for key, value in metrics.items()}
+        self._file.write(json.dumps(values) + "\n")
+        self._file.flush()
+        for key, value in metrics.items():
+            if key != "iteration":
+                self._tensorboard.add_scalar(key, value, int(metrics["iteration"]))
+        self._tensorboard.flush()
+
+    def __enter__(self) -> "MetricsWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+        self._tensorboard.close()

@@ -1,0 +1,75 @@
+"""What a run shows on standard error: a live bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from maml_rl.metrics import Metrics
+
+
+class ProgressDisplay:
+    """Bar, ETA, the returns before and after adaptation and env steps per second, for a run of `iterations`."""
+
+    def __init__(self, name: str, iterations: int, done: int) -> None:
+        self._name, self._iterations = name, iterations
+        self._first, self._start = done, time.monotonic()
+        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        if self._console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("eta"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[summary]}"),
+                TextColumn("[dim]{task.fields[phase]}"),
+            )
+            self._bar = Progress(*columns, console=self._console, speed_estimate_period=3600)
+            self._task = self._bar.add_task(name, total=iterations, completed=done, summary="", phase="")
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bar where there is one."""
+        self._console.print(line, markup=False)
+
+    def phase(self, phase: str) -> None:
+        """Say what is being done inside the iteration; seen on a terminal only."""
+        if self._bar:
+            self._bar.update(self._task, phase=phase)
+
+    def update(self, metrics: Metrics, env_steps: int) -> None:
+        """Show an iteration's metrics. env_steps: steps of this iteration."""
+        summary = (
+            f"return {metrics['return/pre']:.1f} -> {metrics['return/post']:.1f}"
+            f"  {env_steps / metrics['time/iteration']:,.0f} steps/s"
+        )
+        done = int(metrics["iteration"]) + 1
+        if self._bar:
+            self._bar.update(self._task, completed=done, summary=summary)
+        else:
+            seconds = (time.monotonic() - self._start) / (done - self._first)
+            eta = _duration((self._iterations - done) * seconds)
+            self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.1f} s/iteration  eta {eta}")
+        if metrics["episodes/diverged"]:
+            self.say(f"iteration {metrics['iteration']}: {metrics['episodes/diverged']} episodes diverged and were left out")
+        if not metrics["line_search/accepted"]:
+            self.say(f"iteration {metrics['iteration']}: the line search found no step; the policy stays as it was")
+
+    def __enter__(self) -> "ProgressDisplay":
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
