@@ -53,6 +53,7 @@ def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float)
     values = predict_values(features, coefficients)
     final_values = predict_values(final_features, coefficients)[..., 0]
     advantages = generalized_advantages(rewards, values, final_values, terminated, discount, gae_lambda)
+    advantages = advantages.where(mask, 0.0)
 
     weights = mask.double() / mask.sum(dim=(1, 2), keepdim=True).clamp(min=1)  # [M, E, H]
     mean = (weights * advantages).sum(dim=(1, 2), keepdim=True)
