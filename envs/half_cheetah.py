@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import mujoco
 import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
-from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.physics import CpuPhysics, Stage, load_gymnasium_model
 from envs.task_env import check_tasks
 
 CONTROL_COST = 0.05  # reward per squared actuator unit; rllab's 0.1 * 0.5
@@ -91,7 +90,7 @@ class HalfCheetah:
         self._goals = torch.zeros(num_tasks, 1, dtype=self.dtype)
         self._com = self.physics.field("subtree_com")[:, :, TORSO]  # [M, E, 3], live
         com_needed = protocol.observes_com or protocol.com_velocity
-        self._stage = mujoco.mjtStage.mjSTAGE_POS if com_needed else mujoco.mjtStage.mjSTAGE_NONE
+        self._stage: Stage = "position" if com_needed else "none"
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         return self._sample_goals(num_tasks, generator)

@@ -1,6 +1,6 @@
 """Random draws that depend on a key, never on a global state or on who else draws."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import torch

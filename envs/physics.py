@@ -1,9 +1,13 @@
 """MuJoCo on the CPU: all simulations of a model in one batch, behind live torch views."""
 
+# pyright: reportAttributeAccessIssue=false
+# MuJoCo's extension modules ship no stubs: to pyright the package has no attributes.
+
 import contextlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import mujoco
 import numpy as np
@@ -11,6 +15,13 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
+# How far derived fields are computed at a new state: not at all, what follows from positions, or also from velocities.
+Stage = Literal["none", "position", "velocity"]
+STAGES: dict[Stage, int] = {
+    "none": mujoco.mjtStage.mjSTAGE_NONE.value,
+    "position": mujoco.mjtStage.mjSTAGE_POS.value,
+    "velocity": mujoco.mjtStage.mjSTAGE_VEL.value,
+}
 UNSTABLE = [
     mujoco.mjtWarning.mjWARN_BADQPOS.value,
     mujoco.mjtWarning.mjWARN_BADQVEL.value,
@@ -34,7 +45,8 @@ def quiet_mujoco() -> Iterator[None]:
 def load_gymnasium_model(file_name: str) -> mujoco.MjModel:
     """Load one of Gymnasium's own MuJoCo models, such as "half_cheetah.xml"."""
     spec = importlib.util.find_spec("gymnasium")  # finds the folder without the cost of importing the package
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     with quiet_mujoco():
         return mujoco.MjModel.from_xml_path(str(Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file_name))
 
@@ -68,18 +80,18 @@ class CpuPhysics:
         """Put every simulation into the model's default state, without computing what derives from it."""
         self._failed[:] = False
         with quiet_mujoco():
-            self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+            self.batch.reset(stage=STAGES["none"])
 
-    def forward(self, stage: mujoco.mjtStage) -> None:
+    def forward(self, stage: Stage) -> None:
         """Compute the derived fields of the present state, up to `stage`."""
         with quiet_mujoco():
-            self.batch.forward(stage=stage.value)
+            self.batch.forward(stage=STAGES[stage])
 
-    def step(self, substeps: int, stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_NONE) -> None:
+    def step(self, substeps: int, stage: Stage = "none") -> None:
         """Advance every simulation by `substeps` time steps, then compute the derived fields up to `stage`."""
         with quiet_mujoco():
             try:
-                self.batch.step(nstep=substeps, stage=stage.value)
+                self.batch.step(nstep=substeps, stage=STAGES[stage])
             except SimulationError as error:
                 # The others have finished. The failed ones go on from the default state, so that they raise only once.
                 self._failed[error.ids] = True

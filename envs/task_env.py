@@ -26,7 +26,7 @@ class TaskEnv(Protocol):
     dtype: torch.dtype
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
-        """Draw tasks from the family's distribution: [num_tasks, ...]. Task i depends on the generator's row i alone."""
+        """Draw tasks from the family's distribution: [num_tasks, ...]. Task i depends on the generator's row i only."""
         ...
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:

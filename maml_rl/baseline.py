@@ -36,7 +36,9 @@ def fit_baseline(features: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         if not failed.any() and coefficients.isfinite().all():
             return coefficients[..., 0]
         ridge *= 10
-    raise ValueError(f"the baseline has no finite fit with a ridge of up to {MAX_RIDGE:g}: is every observation finite?")
+    raise ValueError(
+        f"the baseline has no finite fit with a ridge of up to {MAX_RIDGE:g}: is every observation finite?"
+    )
 
 
 def predict_values(features: Tensor, coefficients: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> State:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         if metadata.get("format_version") != FORMAT_VERSION:
             found = metadata.get("format_version")
             raise UsageError(f"checkpoint {path}: got format version {found}, allowed: {FORMAT_VERSION}")
@@ -60,14 +60,13 @@ def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> State:
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"checkpoint {path}: got a file that cannot be read ({error}), allowed: a whole checkpoint") from error
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != policy.parameter_shapes:
-        names = sorted(found.keys() | policy.parameter_shapes.keys())
-        wrong = next(name for name in names if found.get(name) != policy.parameter_shapes.get(name))
         raise UsageError(
-            f"checkpoint {path}: got {wrong} of shape {found.get(wrong)}, allowed: {policy.parameter_shapes.get(wrong)},"
-            " as its config has it"
-        )
+            f"checkpoint {path}: got a file that cannot be read ({error}), allowed: a whole checkpoint"
+        ) from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted(shapes.keys() | policy.parameter_shapes.keys()):
+        got, wanted = shapes.get(name), policy.parameter_shapes.get(name)
+        if got != wanted:
+            raise UsageError(f"checkpoint {path}: got {name} of shape {got}, allowed: {wanted}, as its config has it")
     theta = torch.cat([tensors[name].flatten() for name in policy.parameter_shapes])
     return State(theta, iteration, env_steps)

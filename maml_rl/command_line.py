@@ -50,23 +50,27 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
     if "resume" in flags:
         for other in ("config", "run_dir"):
             if other in flags:
-                raise UsageError(f"--{other.replace('_', '-')}: not allowed with --resume, which takes the run's own")
-        base = load_yaml(flags["resume"] / "config.yaml", Config(), option="--resume")
+                raise UsageError(f"{_option(other)}: not allowed with --resume, which takes the run's own")
+        source = flags["resume"] / "config.yaml"
+        base = load_yaml(source, Config(), option="--resume")
         for name, value in flags.items():
             if hasattr(base, name) and value != getattr(base, name) and name not in FREE_ON_RESUME:
                 allowed = f"allowed: {getattr(base, name)!r}, as the run began"
-                raise UsageError(f"--{name.replace('_', '-')}: got {value!r} with --resume, {allowed}")
+                raise UsageError(f"{_option(name)}: got {value!r} with --resume, {allowed}")
+        _check_env(base.env, envs, f"{source}: env")
         return base
-    base = load_yaml(flags["config"], Config(), option="--config") if "config" in flags else Config()
-    env = flags.get("env", base.env)
-    if env not in envs:
-        option = "--env" if "env" in flags else f"{flags['config']}: env"
-        raise UsageError(f"{option}: got {env!r}, allowed: {', '.join(envs)}{nearest(env, envs)}")
+    source = flags.get("config")
+    env = (load_yaml(source, Config()) if source else Config()).env
+    _check_env(flags.get("env", env), envs, "--env" if "env" in flags else f"{source}: env")
+    env = flags.get("env", env)
     preset = PRESETS / f"{env}.yaml"
     base = load_yaml(preset, Config()) if preset.exists() else Config()
-    if "config" in flags:
-        base = load_yaml(flags["config"], base, option="--config")
-    return merge(base, {"env": env})
+    return merge(load_yaml(source, base) if source else base, {"env": env})
+
+
+def _check_env(env: str, envs: Sequence[str], label: str) -> None:
+    if env not in envs:
+        raise UsageError(f"{label}: got {env!r}, allowed: {', '.join(envs)}{nearest(env, envs)}")
 
 
 def _read_flags(argv: Sequence[str]) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def _read_flags(argv: Sequence[str]) -> dict[str, Any]:
             option, has_value, value = token.partition("=")
             name = option.lstrip("-").replace("-", "_")
             if name not in annotations or not option.startswith("--"):
-                options = [f"--{valid.replace('_', '-')}" for valid in annotations]
+                options = [_option(valid) for valid in annotations]
                 hint = nearest(option, options) or "; see --help"
                 raise UsageError(f"{option}: unknown option, allowed: {', '.join(options)}{hint}")
             flags[name] = [value] if has_value else []
@@ -91,7 +95,7 @@ def _read_flags(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def _flag_value(name: str, tokens: list[str], annotation: Any) -> Any:
-    option = f"--{name.replace('_', '-')}"
+    option = _option(name)
     plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     if get_origin(plain) is tuple:
         return check_value(option, [_number(token) for token in tokens], annotation)
@@ -100,6 +104,10 @@ def _flag_value(name: str, tokens: list[str], annotation: Any) -> Any:
     if Path in get_args(plain):
         return Path(tokens[0])
     return check_value(option, _number(tokens[0]) if plain is int else tokens[0], annotation)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _number(token: str) -> int | str:

@@ -111,7 +111,8 @@ def merge(base: Config, values: Mapping[str, Any], label: str = "{}") -> Config:
     checked: dict[str, Any] = {}
     for name, value in values.items():
         if name not in annotations:
-            raise UsageError(f"{label.format(name)}: unknown option, allowed: {', '.join(annotations)}{nearest(str(name), annotations)}")
+            hint = nearest(str(name), annotations)
+            raise UsageError(f"{label.format(name)}: unknown option, allowed: {', '.join(annotations)}{hint}")
         checked[name] = check_value(label.format(name), value, annotations[name])
     return dataclasses.replace(base, **checked)
 

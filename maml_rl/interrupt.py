@@ -15,7 +15,7 @@ class Interrupted(Exception):
 
 
 class StopSignals:
-    """Context manager that takes over SIGINT and SIGTERM. A signal waits until an `interruptible` block, and ends it."""
+    """Context manager that takes over SIGINT and SIGTERM: they end an `interruptible` block, and wait for the next."""
 
     def __init__(self) -> None:
         self._pending: int | None = None

@@ -114,9 +114,10 @@ def _graph_product(gradient: Tensor, theta_M: Tensor, v_M: Tensor) -> Tensor:
 
 def _fisher_product(policy: GaussianMlpPolicy, chunk: _Chunk, u_M: Tensor) -> Tensor:
     """F_i u_i for every task, F_i the mean over its steps of the Fisher information: [m, P] -> [m, P]."""
-    _, tangent = torch.func.jvp(
-        lambda theta_M: policy.distribution(theta_M, chunk.post.observations), (chunk.theta_M.detach(),), (u_M,)
-    )
+    observations = chunk.post.observations
+    tangent = torch.func.jvp(
+        lambda theta_M: policy.distribution(theta_M, observations), (chunk.theta_M.detach(),), (u_M,)
+    )[1]
     information = chunk.old.fisher(tangent)
     weights = chunk.post.weights[..., None]  # [m, N, 1]
     cotangent = (weights * information.mean, weights.sum(dim=1, keepdim=True) * information.log_std)

@@ -1,6 +1,7 @@
 """Gaussian MLP policies: pure functions of a parameter tensor theta_M [M, P] with a leading task axis."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log, pi, prod
 from typing import Literal, NamedTuple
 
@@ -59,7 +60,7 @@ class GaussianMlpPolicy:
         """Name and shape of each parameter, in the order in which theta concatenates them."""
         sizes = (self.observation_size, *self.hidden_sizes, self.action_size)
         shapes: dict[str, tuple[int, ...]] = {}
-        for layer, (size_in, size_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for layer, (size_in, size_out) in enumerate(pairwise(sizes)):
             shapes[f"layer{layer}.weight"] = (size_in, size_out)
             shapes[f"layer{layer}.bias"] = (size_out,)
         shapes["log_std"] = (self.action_size,)
@@ -71,7 +72,7 @@ class GaussianMlpPolicy:
         return sum(prod(shape) for shape in self.parameter_shapes.values())
 
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
-        """theta [P], float32: Xavier-uniform weights (Glorot & Bengio 2010, eq. 16), zero biases, log_std at its start."""
+        """theta [P], float32: Xavier-uniform weights (Glorot & Bengio 2010, eq. 16), zero biases, `init_log_std`."""
         parts: list[Tensor] = []
         for name, shape in self.parameter_shapes.items():
             if name.endswith("weight"):

@@ -17,19 +17,8 @@ class ProgressDisplay:
         self._name, self._iterations = name, iterations
         self._first, self._start = done, time.monotonic()
         self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self._bar: Progress | None = None
-        if self._console.is_terminal:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("eta"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[summary]}"),
-                TextColumn("[dim]{task.fields[phase]}"),
-            )
-            self._bar = Progress(*columns, console=self._console, speed_estimate_period=3600)
+        self._bar = self._make_bar() if self._console.is_terminal else None
+        if self._bar:
             self._task = self._bar.add_task(name, total=iterations, completed=done, summary="", phase="")
 
     def say(self, line: str) -> None:
@@ -55,16 +44,33 @@ class ProgressDisplay:
             eta = _duration((self._iterations - done) * seconds)
             self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.1f} s/iteration  eta {eta}")
         if metrics["episodes/diverged"]:
-            self.say(f"iteration {metrics['iteration']}: {metrics['episodes/diverged']} episodes diverged and were left out")
+            self.say(
+                f"iteration {metrics['iteration']}: {metrics['episodes/diverged']} episodes diverged and were left out"
+            )
         if not metrics["line_search/accepted"]:
             self.say(f"iteration {metrics['iteration']}: the line search found no step; the policy stays as it was")
+
+    def _make_bar(self) -> Progress:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[summary]}"),
+            TextColumn("[dim]{task.fields[phase]}"),
+        )
+        return Progress(*columns, console=self._console, speed_estimate_period=3600)
 
     def __enter__(self) -> "ProgressDisplay":
         if self._bar:
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar:
             self._bar.stop()
 

@@ -17,8 +17,9 @@ def discounted_returns(rewards: Tensor, terminated: Tensor, discount: float) -> 
 def generalized_advantages(
     rewards: Tensor, values: Tensor, final_values: Tensor, terminated: Tensor, discount: float, gae_lambda: float
 ) -> Tensor:
-    """A_t = delta_t + discount * lambda * A_{t+1}, delta_t = r_t + discount * V_{t+1} - V_t (Schulman et al. 2016, eq. 16).
+    """A_t = delta_t + discount * lambda * A_{t+1}, with delta_t = r_t + discount * V_{t+1} - V_t.
 
+    Generalised advantage estimation (Schulman et al. 2016, eq. 16).
     rewards, values: [M, E, H]. final_values: [M, E], of the states that the last steps led to. terminated: [M, E, H]
     bool: the next state has no value and no advantage. Where the last step is not terminated the time limit cut the
     episode, and the final value stands for what was cut off. Returns [M, E, H].

@@ -63,5 +63,8 @@ def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float)
 
     dtype = trajectories.observations.dtype
     return Samples(
-        observations.flatten(1, 2), actions.flatten(1, 2), normalised.flatten(1, 2).to(dtype), weights.flatten(1, 2).to(dtype)
+        observations.flatten(1, 2),
+        actions.flatten(1, 2),
+        normalised.flatten(1, 2).to(dtype),
+        weights.flatten(1, 2).to(dtype),
     )

@@ -4,7 +4,6 @@ python -m maml_rl.train --env halfcheetah-vel
 """
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -136,11 +135,14 @@ def run(options: Options) -> None:
         run_dir = options.resume
         state = load_checkpoint(latest_checkpoint(run_dir / "checkpoints"), policy)
         if config.iterations < state.iteration:
-            raise UsageError(f"--iterations: got {config.iterations}, allowed: >= {state.iteration}, which the run has done")
+            raise UsageError(
+                f"--iterations: got {config.iterations}, allowed: >= {state.iteration}, which the run has done"
+            )
     else:
         run_dir = options.run_dir or default_run_dir(config)
         state = State(policy.initial_parameters(KeyedGenerator(config.seed, 0, INITIAL_PARAMETERS)), 0, 0)
         create_run_dir(run_dir)
+        save_checkpoint(run_dir / "checkpoints", state, policy, config)  # from here on there is one to resume from
     write_config(run_dir, config)
     train(config, run_dir, env, policy, State(state.theta.to(device), state.iteration, state.env_steps))
 

@@ -1,4 +1,4 @@
-"""A trust-region step (Schulman et al. 2015): conjugate gradient, then a line search. Knows vectors and closures only."""
+"""A trust-region step (Schulman et al. 2015): conjugate gradient, then a line search, on vectors and closures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

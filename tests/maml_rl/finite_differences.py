@@ -18,4 +18,6 @@ def gradient(function: Callable[[Tensor], float], x: Tensor, h: float = 1e-5) ->
 
 def hessian(function: Callable[[Tensor], float], x: Tensor, h: float = 1e-4) -> Tensor:
     """Hessian [P, P] of a scalar function at x [P]."""
-    return torch.stack([gradient(lambda y, e=e: gradient(function, y, h) @ e, x, h) for e in torch.eye(len(x), dtype=x.dtype)])
+    return torch.stack(
+        [gradient(lambda y, e=e: gradient(function, y, h) @ e, x, h) for e in torch.eye(len(x), dtype=x.dtype)]
+    )

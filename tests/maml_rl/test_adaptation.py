@@ -5,13 +5,17 @@ from maml_rl.adaptation import adapt, inner_gradient, inner_loss
 from tests.maml_rl import finite_differences
 
 
-def test_inner_loss_is_minus_the_weighted_mean_of_log_prob_times_advantage(five_parameters, draw_samples, theta) -> None:
+def test_inner_loss_is_minus_the_weighted_mean_of_log_prob_times_advantage(
+    five_parameters, draw_samples, theta
+) -> None:
     samples = draw_samples(five_parameters)
     loss = inner_loss(five_parameters, theta.expand(3, -1), samples)
     for i in range(3):
         total = 0.0
         valid = samples.weights[i] > 0
-        for o, a, A in zip(samples.observations[i, valid], samples.actions[i, valid], samples.advantages[i, valid], strict=True):
+        for o, a, A in zip(
+            samples.observations[i, valid], samples.actions[i, valid], samples.advantages[i, valid], strict=True
+        ):
             mean = torch.tanh(o * theta[0] + theta[1]) * theta[2] + theta[3]
             total += torch.distributions.Normal(mean, theta[4].exp()).log_prob(a).item() * A.item()
         torch.testing.assert_close(loss[i].item(), -total / int(valid.sum()))

@@ -32,9 +32,7 @@ def test_ignores_what_is_outside_of_the_mask() -> None:
     targets = torch.randn(2, 4, 10, generator=generator, dtype=torch.float64)
     mask = torch.rand(2, 4, 10, generator=generator) < 0.7
     expected = fit_baseline(features, targets, mask)
-    garbage = fit_baseline(
-        features.masked_fill(~mask[..., None], float("nan")), targets.masked_fill(~mask, 1e9), mask
-    )
+    garbage = fit_baseline(features.masked_fill(~mask[..., None], float("nan")), targets.masked_fill(~mask, 1e9), mask)
     assert torch.equal(expected, garbage)
     assert not torch.equal(expected, fit_baseline(features, targets, torch.ones_like(mask)))
 

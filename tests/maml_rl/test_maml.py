@@ -68,7 +68,11 @@ def test_three_tasks_at_once_equal_three_runs_of_one(five_parameters, batches, p
     together = meta_objective(five_parameters, theta, batches, post, INNER_LR)
     alone = [
         meta_objective(
-            five_parameters, theta, [batch.tasks(slice(i, i + 1)) for batch in batches], post.tasks(slice(i, i + 1)), INNER_LR
+            five_parameters,
+            theta,
+            [batch.tasks(slice(i, i + 1)) for batch in batches],
+            post.tasks(slice(i, i + 1)),
+            INNER_LR,
         )
         for i in range(3)
     ]

@@ -74,7 +74,9 @@ def test_a_task_is_processed_alone() -> None:
     trajectories = draw_trajectories()
     together = make_samples(trajectories, 0.99, 0.95)
     for i in range(3):
-        row = Trajectories(**{f.name: getattr(trajectories, f.name)[i : i + 1] for f in dataclasses.fields(Trajectories)})
+        row = Trajectories(
+            **{f.name: getattr(trajectories, f.name)[i : i + 1] for f in dataclasses.fields(Trajectories)}
+        )
         alone = make_samples(row, 0.99, 0.95)
         torch.testing.assert_close(alone.advantages, together.advantages[i : i + 1])
 
@@ -86,7 +88,8 @@ def test_a_time_limit_is_bootstrapped_and_a_termination_is_not() -> None:
     # Normalisation couples the episodes of a task by an affine map, which keeps ratios of differences.
     assert not torch.allclose(before[:, 1], after[:, 1])
     short = dataclasses.replace(
-        trajectories, final_observations=trajectories.final_observations.index_add(1, torch.tensor([0]), torch.ones(3, 1, 2))
+        trajectories,
+        final_observations=trajectories.final_observations.index_add(1, torch.tensor([0]), torch.ones(3, 1, 2)),
     )
     assert_identical(make_samples(trajectories, 0.99, 0.95), make_samples(short, 0.99, 0.95))
 

@@ -1,0 +1,93 @@
+"""The contract, for every registered family."""
+
+import pytest
+import torch
+
+import envs
+from envs import KeyedGenerator, TaskEnv
+
+M, E = 3, 4
+
+
+@pytest.fixture(params=[(name, variant) for name in envs.ENVS for variant in ("maml", "promp")], ids="-".join)
+def env(request) -> TaskEnv:
+    name, variant = request.param
+    return envs.make(name, M, E, variant, num_threads=1)
+
+
+def random_actions(env: TaskEnv, steps: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(steps, M, E, env.action_size, generator=generator, dtype=env.dtype)
+
+
+def roll_out(
+    env: TaskEnv, tasks: torch.Tensor, actions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    steps = [env.reset(tasks, KeyedGenerator(0, 1))]
+    rewards, terminated = [], []
+    for action in actions:
+        observation, reward, end = env.step(action)
+        steps.append(observation)
+        rewards.append(reward.clone())
+        terminated.append(end.clone())
+    return torch.stack(steps), torch.stack(rewards), torch.stack(terminated)
+
+
+def test_shapes_types_and_a_whole_horizon_without_nan(env: TaskEnv) -> None:
+    tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
+    observations, rewards, terminated = roll_out(env, tasks, random_actions(env, env.horizon))
+    assert observations.shape == (env.horizon + 1, M, E, env.observation_size)
+    assert rewards.shape == terminated.shape == (env.horizon, M, E)
+    assert observations.dtype == rewards.dtype == env.dtype
+    assert observations.device == rewards.device == terminated.device == env.device
+    assert terminated.dtype == torch.bool
+    assert observations.isfinite().all()
+    assert rewards.isfinite().all()
+    assert env.diverged().shape == (M, E)
+    assert not env.diverged().any()
+    assert env.dt > 0
+    assert (env.num_tasks, env.episodes_per_task) == (M, E)
+
+
+def test_tasks_are_drawn_one_by_one_and_are_not_all_the_same(env: TaskEnv) -> None:
+    tasks = env.sample_tasks(20, KeyedGenerator(0, 0))
+    assert torch.equal(tasks, env.sample_tasks(20, KeyedGenerator(0, 0)))
+    assert torch.equal(tasks[5:], env.sample_tasks(15, KeyedGenerator(0, 0, first_task=5)))
+    assert len(tasks.unique(dim=0)) > 1
+    assert not torch.equal(tasks, env.sample_tasks(20, KeyedGenerator(0, 1)))
+
+
+def test_the_same_seed_gives_the_same_episodes_again(env: TaskEnv) -> None:
+    tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
+    first = roll_out(env, tasks, random_actions(env, 20))
+    env.step(random_actions(env, 1)[0])
+    second = roll_out(env, tasks, random_actions(env, 20))
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_the_task_matters(env: TaskEnv) -> None:
+    tasks = env.sample_tasks(20, KeyedGenerator(0, 0)).unique(dim=0)[:2]
+    one, other = tasks[0].expand(M, -1), tasks[1].expand(M, -1)
+    actions = random_actions(env, 10)
+    first, second = roll_out(env, one, actions), roll_out(env, other, actions)
+    assert not any(torch.equal(left, right) for left, right in zip(first[1], second[1], strict=True))
+
+
+def test_actions_matter_and_are_clipped(env: TaskEnv) -> None:
+    tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
+    actions = random_actions(env, 10)
+    huge = roll_out(env, tasks, 1e3 * actions.sign())
+    huger = roll_out(env, tasks, 1e6 * actions.sign())
+    assert torch.equal(huge[1], huger[1])
+    assert not torch.equal(huge[1], roll_out(env, tasks, 0 * actions)[1])
+
+
+def test_tasks_of_another_shape_are_an_error(env: TaskEnv) -> None:
+    tasks = env.sample_tasks(M + 1, KeyedGenerator(0, 0))
+    with pytest.raises(ValueError, match=r"tasks must have shape \(3, "):
+        env.reset(tasks, KeyedGenerator(0, 1))
+
+
+def test_an_unknown_family_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown env 'walker'"):
+        envs.make("walker", M, E)

@@ -1,0 +1,139 @@
+"""Bad input ends in exit status 2 and one line that helps; what was on disk stays as it was."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from maml_rl.train import main
+from tests.maml_rl.test_train import TINY, train
+
+
+@pytest.fixture
+def fails(tmp_path, monkeypatch, capsys):
+    """Run the command in an empty folder; check its status, its one line, and that nothing on disk changed."""
+    monkeypatch.chdir(tmp_path)
+
+    def snapshot() -> dict[Path, bytes | None]:
+        return {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")}
+
+    def check(arguments: list[str], *parts: str) -> None:
+        before = snapshot()
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert len(captured.err.splitlines()) == 1, captured.err
+        for part in parts:
+            assert part in captured.err
+        assert snapshot() == before
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--env", "halfcheeta-vel"], ["--env", "'halfcheeta-vel'", "navigation-2d", "nearest: halfcheetah-vel"]),
+        (["--iner-lr", "0.1"], ["--iner-lr", "unknown option", "nearest: --inner-lr"]),
+        (["-x"], ["-x", "unknown option"]),
+        (["halfcheetah-vel"], ["'halfcheetah-vel'", "options that begin with --"]),
+        (["--inner-lr", "fast"], ["--inner-lr", "'fast'", "a number >= 0"]),
+        (["--inner-lr", "-0.1"], ["--inner-lr", "-0.1", ">= 0"]),
+        (["--inner-lr", "nan"], ["--inner-lr", "nan"]),
+        (["--inner-lr"], ["--inner-lr", "no value"]),
+        (["--inner-lr", "0.1", "0.2"], ["--inner-lr", "0.1 0.2", "one value"]),
+        (["--num-tasks", "0"], ["--num-tasks", "0", "an integer >= 1"]),
+        (["--num-tasks", "-3"], ["--num-tasks", "-3"]),
+        (["--num-tasks", "2.5"], ["--num-tasks", "2.5", "an integer"]),
+        (["--num-tasks="], ["--num-tasks", "an integer"]),
+        (["--inner-steps", "0"], ["--inner-steps", "0", ">= 1"]),
+        (["--discount", "1.01"], ["--discount", "1.01", "<= 1"]),
+        (["--gae-lambda", "-0.5"], ["--gae-lambda", "-0.5"]),
+        (["--hidden-sizes", "100", "0"], ["--hidden-sizes", "[100, 0]"]),
+        (["--hidden-sizes", "100", "wide"], ["--hidden-sizes", "wide"]),
+        (["--nonlinearity", "rellu"], ["--nonlinearity", "'rellu'", "relu, tanh", "nearest: relu"]),
+        (["--variant", "pearl"], ["--variant", "'pearl'", "maml, promp"]),
+        (["--seed", "-1"], ["--seed", "-1"]),
+        (["--config", "missing.yaml"], ["--config", "missing.yaml", "No such file"]),
+        (["--config", "."], ["--config", "readable YAML file"]),
+        (["--resume", "missing"], ["--resume", "missing", "No such file"]),
+        (["--resume", "a", "--run-dir", "b"], ["--run-dir", "--resume"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) and value[0].startswith("-") else None,
+)
+def test_options(fails, arguments, parts) -> None:
+    fails([*TINY, *arguments] if arguments[0] in ("-x",) else arguments, *parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("inner_learning_rate: 0.1", ["options.yaml", "inner_learning_rate", "unknown option"]),
+        ("innerlr: 0.1", ["innerlr", "nearest: inner_lr"]),
+        ("num_tasks: many", ["options.yaml", "num_tasks", "'many'", "an integer >= 1"]),
+        ("discount: 2", ["discount", "2", "<= 1"]),
+        ("env: halfcheetah", ["env", "'halfcheetah'", "nearest: halfcheetah"]),
+        ("- 1\n- 2", ["options.yaml", "mapping"]),
+        ("a: [", ["options.yaml", "YAML"]),
+        ("3: 4", ["3", "unknown option"]),
+    ],
+)
+def test_yaml_files(fails, tmp_path, text, parts) -> None:
+    (tmp_path / "options.yaml").write_text(text)
+    fails(["--config", "options.yaml", "--iterations", "1"], *parts)
+
+
+def test_a_binary_file_is_no_yaml(fails, tmp_path) -> None:
+    (tmp_path / "options.yaml").write_bytes(b"\xff\xfe\x00")
+    fails(["--config", "options.yaml"], "options.yaml", "not a text file")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_without_cuda(fails) -> None:
+    fails([*TINY, "--device", "cuda"], "--device", "'cuda'", "auto, cpu")
+
+
+def test_a_run_directory_that_is_taken_or_cannot_be(fails, tmp_path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.tex").write_text("years of work")
+    fails([*TINY, "--run-dir", "taken"], "--run-dir", "taken", "not empty", "--resume")
+    fails([*TINY, "--run-dir", "taken/thesis.tex"], "--run-dir", "thesis.tex", "File exists")
+    fails([*TINY, "--run-dir", "taken/thesis.tex/run"], "--run-dir", "Not a directory")
+    fails([*TINY, "--run-dir", "/proc/run"], "--run-dir", "/proc/run", "can be written")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_run_directory_without_permission(fails, tmp_path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    fails([*TINY, "--run-dir", "locked"], "--run-dir", "Permission denied")
+
+
+def test_resuming_what_cannot_be_resumed(fails, tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    train(run, "--iterations", "2")
+    capsys.readouterr()
+    fails(["--resume", "run", "--iterations", "1"], "--iterations", "1", ">= 2")
+    fails(["--resume", "run", "--inner-lr", "0.7"], "--inner-lr", "0.7", "0.1")
+    fails(["--resume", "run", "--env", "halfcheetah-vel"], "--env", "'halfcheetah-vel'", "'navigation-2d'")
+    fails(["--resume", "run", "--config", "run/config.yaml"], "--config", "--resume")
+    checkpoint = run / "checkpoints" / "iteration-000002.safetensors"
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[: len(whole) // 2])
+    fails(["--resume", "run"], str(checkpoint.relative_to(tmp_path)), "cannot be read")
+    checkpoint.write_bytes(whole)
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("- 8", "- 9"))
+    fails(["--resume", "run"], str(checkpoint.relative_to(tmp_path)), "layer0.bias", "(8,)", "(9,)")
+    (run / "config.yaml").write_text(config)
+    for path in checkpoint.parent.iterdir():
+        path.unlink()
+    fails(["--resume", "run"], "--resume", "run", "checkpoint")
+
+
+def test_a_family_that_a_config_of_a_run_names_must_exist(fails, tmp_path, capsys) -> None:
+    train(tmp_path / "run", "--iterations", "0")
+    capsys.readouterr()
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("navigation-2d", "navigation-3d"))
+    fails(["--resume", "run"], "config.yaml", "'navigation-3d'", "nearest: navigation-2d")

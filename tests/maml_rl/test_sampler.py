@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+import envs
+from envs import KeyedGenerator
+from envs.navigation import Navigation2D
+from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.sampler import collect
+from maml_rl.trajectories import Trajectories
+
+M, E, H = 3, 4, 25
+
+
+def roll_out(name: str, key: int = 1, num_threads: int = 1, log_std: float = 0.0) -> Trajectories:
+    env = envs.make(name, M, E, num_threads=num_threads)
+    policy = GaussianMlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=log_std)
+    theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
+    tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
+    return collect(env, policy, theta_M, tasks, KeyedGenerator(0, key), H)
+
+
+@pytest.fixture(params=list(envs.ENVS))
+def name(request) -> str:
+    return request.param
+
+
+def test_shapes(name: str) -> None:
+    trajectories = roll_out(name)
+    assert trajectories.observations.shape[:3] == trajectories.actions.shape[:3] == (M, E, H)
+    assert trajectories.rewards.shape == trajectories.mask.shape == trajectories.terminated.shape == (M, E, H)
+    assert trajectories.final_observations.shape == (M, E, trajectories.observations.shape[-1])
+    assert trajectories.num_steps() == trajectories.mask.sum() > 0
+
+
+def test_every_task_and_episode_sees_its_own_noise_and_the_same_seed_sees_the_same(name: str) -> None:
+    first, again, other = roll_out(name), roll_out(name), roll_out(name, key=2)
+    assert torch.equal(first.actions, again.actions)
+    assert torch.equal(first.rewards, again.rewards)
+    rows = torch.cat([each.actions[:, :, 0].flatten(0, 1) for each in (first, other)])
+    assert len(rows.unique(dim=0)) == 2 * M * E
+
+
+def test_threads_change_nothing() -> None:
+    one, two = roll_out("halfcheetah-vel", num_threads=1), roll_out("halfcheetah-vel", num_threads=2)
+    assert torch.equal(one.observations, two.observations)
+    assert torch.equal(one.rewards, two.rewards)
+
+
+def test_observations_and_actions_belong_together(name: str) -> None:
+    """Stepping an env by hand with the stored actions meets the stored observations and rewards."""
+    trajectories = roll_out(name)
+    env = envs.make(name, M, E, num_threads=1)
+    observations = env.reset(env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1))
+    for t in range(H):
+        torch.testing.assert_close(trajectories.observations[:, :, t], observations.float(), rtol=0, atol=0)
+        observations, rewards, _ = env.step(trajectories.actions[:, :, t].double())
+        torch.testing.assert_close(trajectories.rewards[:, :, t], rewards, rtol=0, atol=0)
+    torch.testing.assert_close(trajectories.final_observations, observations.float(), rtol=0, atol=0)
+
+
+def test_stored_actions_are_not_clipped() -> None:
+    """The log-probability is that of the sampled action; the cost alone sees the clipped one."""
+    trajectories = roll_out("halfcheetah-vel", log_std=1.0)
+    assert trajectories.actions.abs().max() > 3
+    assert (trajectories.rewards > -100).all()
+
+
+def test_each_task_acts_by_its_own_policy() -> None:
+    env = Navigation2D(2, 3)
+    policy = GaussianMlpPolicy(2, 2, (), min_log_std=-20.0, init_log_std=-20.0)
+    theta = policy.initial_parameters(KeyedGenerator(0))
+    right, left = theta.clone(), theta.clone()
+    right[4:6], left[4:6] = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0])  # the bias
+    right[:4] = left[:4] = 0
+    goals = torch.tensor([[0.5, 0.0], [0.5, 0.0]])
+    trajectories = collect(env, policy, torch.stack([right, left]), goals, KeyedGenerator(0), horizon=8)
+    assert trajectories.mask.sum(dim=-1).tolist() == [[5] * 3, [8] * 3]  # five steps of 0.1 m to the goal
+    assert trajectories.terminated[0, :, 4].all()
+    assert not trajectories.terminated[1].any()  # a time limit is not a termination
+    torch.testing.assert_close(trajectories.observations[1, 0, :, 0], -0.1 * torch.arange(8.0))
+    expected = (-(0.4 + 0.3 + 0.2 + 0.1) - (0.6 + 0.7 + 0.8 + 0.9 + 1.0 + 1.1 + 1.2 + 1.3)) / 2
+    assert trajectories.mean_return() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_diverged_episode_is_masked_and_counted() -> None:
+    env = envs.make("halfcheetah-vel", M, E, num_threads=1)
+    policy = GaussianMlpPolicy(env.observation_size, env.action_size, (8,))
+    theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
+    step, calls = env.step, []
+
+    def failing_step(actions: torch.Tensor):
+        calls.append(None)
+        if len(calls) == 10:
+            env.physics.qvel[1, 2] = float("inf")  # type: ignore[attr-defined]
+        return step(actions)
+
+    env.step = failing_step  # type: ignore[method-assign]
+    trajectories = collect(env, policy, theta_M, env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(1), H)
+    assert trajectories.diverged.nonzero().tolist() == [[1, 2]]
+    assert not trajectories.mask[1, 2].any()
+    assert trajectories.num_steps() == (M * E - 1) * H
+    assert torch.isfinite(torch.tensor(trajectories.mean_return()))

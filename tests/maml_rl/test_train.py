@@ -1,0 +1,182 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import envs
+from maml_rl.config import PRESETS
+from maml_rl.train import main
+
+TINY = [
+    *("--num-tasks", "3", "--episodes-per-task", "2", "--horizon", "10"),
+    *("--hidden-sizes", "8", "--cg-iterations", "2", "--num-threads", "1", "--device", "cpu"),
+]
+METRICS = [
+    *("iteration", "env_steps", "return/pre", "return/post", "loss", "kl", "line_search/accepted"),
+    *("line_search/backtracks", "policy/std", "episodes/diverged"),
+    *("time/collect", "time/adapt", "time/outer", "time/iteration"),
+]
+
+
+def train(run_dir: Path, *arguments: str, env: str = "navigation-2d") -> None:
+    assert main(["--env", env, *TINY, "--run-dir", str(run_dir), *arguments]) == 0
+
+
+def metrics(run_dir: Path) -> list[dict]:
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_times(rows: list[dict]) -> list[dict]:
+    return [{key: value for key, value in row.items() if not key.startswith("time/")} for row in rows]
+
+
+def checkpoint_bytes(run_dir: Path, iteration: int) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(run_dir / "checkpoints" / f"iteration-{iteration:06d}.safetensors")
+
+
+def assert_same_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_a_run_writes_what_the_readme_says(tmp_path, capsys) -> None:
+    run = tmp_path / "a" / "run"
+    train(run, "--iterations", "3", "--checkpoint-every", "2")
+    rows = metrics(run)
+    assert [row["iteration"] for row in rows] == [0, 1, 2]
+    assert all(list(row) == METRICS for row in rows)
+    assert 0 < rows[0]["env_steps"] <= 3 * 2 * 10 * 2
+    assert all(row["time/iteration"] >= row["time/collect"] + row["time/adapt"] + row["time/outer"] for row in rows)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["num_tasks"] == 3
+    assert config["discount"] == 0.99
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
+        "iteration-000000.safetensors",
+        "iteration-000002.safetensors",
+        "iteration-000003.safetensors",
+    ]
+    events = EventAccumulator(str(run)).Reload()
+    assert [event.step for event in events.Scalars("return/post")] == [0, 1, 2]
+    assert events.Scalars("kl")[1].value == pytest.approx(rows[1]["kl"])
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("return" in line and "steps/s" in line and "eta" in line for line in lines) == 3
+
+
+@pytest.mark.parametrize("env", envs.ENVS)
+def test_two_iterations_and_two_more_equal_four(tmp_path, env) -> None:
+    train(tmp_path / "whole", "--iterations", "4", "--inner-steps", "2", env=env)
+    train(tmp_path / "halves", "--iterations", "2", "--inner-steps", "2", env=env)
+    assert main(["--resume", str(tmp_path / "halves"), "--iterations", "4"]) == 0
+    assert without_times(metrics(tmp_path / "whole")) == without_times(metrics(tmp_path / "halves"))
+    assert_same_tensors(checkpoint_bytes(tmp_path / "whole", 4), checkpoint_bytes(tmp_path / "halves", 4))
+    assert yaml.safe_load((tmp_path / "halves" / "config.yaml").read_text())["iterations"] == 4
+
+
+def test_resuming_from_an_older_checkpoint_leaves_no_gap_and_no_duplicate(tmp_path) -> None:
+    train(tmp_path / "run", "--iterations", "4", "--checkpoint-every", "2")
+    before = metrics(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "iteration-000004.safetensors").unlink()  # as if killed in iteration 3
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 4, "env_st')
+    assert main(["--resume", str(tmp_path / "run")]) == 0
+    assert without_times(metrics(tmp_path / "run")) == without_times(before)
+
+
+def test_a_rejected_line_search_is_logged_and_moves_nothing(tmp_path, capsys) -> None:
+    # The only candidate is the full step, which on six steps per task overshoots a trust region of 100 nats.
+    train(tmp_path / "run", "--iterations", "1", "--max-backtracks", "1", "--max-kl", "100")
+    (row,) = metrics(tmp_path / "run")
+    assert row["line_search/accepted"] is False
+    assert row["line_search/backtracks"] == 1
+    assert row["kl"] == pytest.approx(0, abs=1e-6)
+    assert "the line search found no step" in capsys.readouterr().err
+    assert_same_tensors(checkpoint_bytes(tmp_path / "run", 1), checkpoint_bytes(tmp_path / "run", 0))
+
+
+def test_learns_to_navigate(tmp_path) -> None:
+    """A golden test with a wide margin: after 12 small iterations one gradient step gains much on the start."""
+    arguments = [
+        "--env",
+        "navigation-2d",
+        "--iterations",
+        "12",
+        "--hidden-sizes",
+        "32",
+        "--run-dir",
+        str(tmp_path / "run"),
+    ]
+    assert (
+        main([*arguments, "--num-tasks", "20", "--episodes-per-task", "20", "--horizon", "40", "--max-kl", "0.02"]) == 0
+    )
+    rows = metrics(tmp_path / "run")
+    assert rows[-1]["return/post"] > rows[0]["return/post"] + 6
+    assert rows[-1]["return/post"] > rows[-1]["return/pre"] + 2
+    assert all(row["kl"] <= 0.02 for row in rows)
+
+
+# ---- the real command line
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "maml_rl.train", *arguments]
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_runs_one_small_iteration(preset, tmp_path) -> None:
+    arguments = command("--config", str(preset), *TINY, "--iterations", "1", "--run-dir", "run", "--device", "cpu")
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert len(metrics(tmp_path / "run")) == 1
+    expected = yaml.safe_load(preset.read_text())
+    written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert written["env"] == expected["env"]
+    assert written["inner_lr"] == expected["inner_lr"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]  # and nothing else beside it
+
+
+def test_every_family_has_its_protocol() -> None:
+    assert {path.stem for path in PRESETS.glob("*.yaml")} == set(envs.ENVS)
+    for name, constructor in envs.ENVS.items():
+        preset = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+        assert preset["env"] == name
+        assert preset["horizon"] == constructor(1, 1).horizon
+
+
+def test_help_lists_the_families_and_the_preset() -> None:
+    arguments = command("--env", "navigation-2d", "--help")
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    for name in envs.ENVS:
+        assert name in done.stdout
+    assert "default: 20" in done.stdout  # tasks, of this family's preset
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_writes_a_checkpoint_and_the_run_goes_on_from_it(tmp_path, signum, status) -> None:
+    run = tmp_path / "run"
+    arguments = command("--env", "navigation-2d", *TINY, "--iterations", "100000", "--run-dir", str(run))
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signum)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert "Traceback" not in stderr
+    assert f"--resume {run}" in stderr.splitlines()[-1]
+    done = len(metrics(run))
+    assert (run / "checkpoints" / f"iteration-{done:06d}.safetensors").exists()
+    assert main(["--resume", str(run), "--iterations", str(done + 1)]) == 0
+    assert [row["iteration"] for row in metrics(run)] == list(range(done + 1))
