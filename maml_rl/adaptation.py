@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from maml_rl.parallel import parallel_map
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.samples import Samples, task_chunks
 
@@ -32,11 +33,12 @@ def adapt(policy: GaussianMlpPolicy, theta_M: Tensor, batches: Sequence[Samples]
     theta_M: [M, P]. batches: K sets of samples, the k-th collected with the parameters of step k. Returns [M, P],
     detached.
     """
-    adapted: list[Tensor] = []
-    for chunk in task_chunks(batches[0]):
+
+    def adapt_tasks(chunk: slice) -> Tensor:
         theta_c = theta_M[chunk]
         for batch in batches:
             theta_c = theta_c.detach().requires_grad_()
             theta_c = theta_c - inner_lr * inner_gradient(policy, theta_c, batch.tasks(chunk))
-        adapted.append(theta_c.detach())
-    return torch.cat(adapted)
+        return theta_c.detach()
+
+    return torch.cat(parallel_map(adapt_tasks, task_chunks(batches[0])))
