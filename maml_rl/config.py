@@ -42,7 +42,7 @@ class Config:
     """Family of tasks."""
     variant: Literal["maml", "promp"] = "maml"
     """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""
-    seed: Annotated[int, Within(0)] = 1
+    seed: Annotated[int, Within(0, 2**32 - 1)] = 1
     """Seed of everything random."""
     iterations: Annotated[int, Within(0)] = 500
     """Meta-updates in total: a resumed run goes on up to this number."""

@@ -25,10 +25,13 @@ def one_torch_thread() -> Iterator[None]:
 def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """[function(item) for item in items], on as many Python threads as PyTorch has.
 
-    PyTorch releases the interpreter's lock, so that each thread works through items of its own. That keeps each item in
-    one core's caches, and no thread waits for another within an operation. Results are in the order of the items.
+    PyTorch releases the interpreter's lock, so that each thread works through items of its own. No thread then waits
+    for another within an operation, which matters where other programs want the cores too: on 2 cores with two of them
+    busy, an iteration of 4 navigation tasks took 1.5 s, against 8.1 s with each operation shared by two threads.
+    Results are in the order of the items.
     """
-    num_threads = torch.get_num_threads()
+    items = list(items)
+    num_threads = min(torch.get_num_threads(), len(items))
     if num_threads == 1:
         return [function(item) for item in items]
     with one_torch_thread(), ThreadPoolExecutor(num_threads) as pool:

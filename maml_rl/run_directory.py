@@ -16,7 +16,7 @@ def create_run_dir(run_dir: Path) -> None:
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         if any(run_dir.iterdir()):
-            allowed = f"a new or empty folder; to go on with that run: --resume {run_dir}"
+            allowed = f"a new or empty folder; to go on with a run: --resume {run_dir}"
             raise UsageError(f"--run-dir: got {str(run_dir)!r}, which is not empty, allowed: {allowed}")
         (run_dir / "checkpoints").mkdir()
     except OSError as error:

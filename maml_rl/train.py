@@ -3,6 +3,7 @@
 python -m maml_rl.train --env halfcheetah-vel
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,18 +89,20 @@ def meta_update(
     return State(step.theta, state.iteration + 1, env_steps), metrics
 
 
-def train(config: Config, run_dir: Path, env: TaskEnv, policy: GaussianMlpPolicy, state: State) -> State:
+def train(
+    config: Config, run_dir: Path, env: TaskEnv, policy: GaussianMlpPolicy, state: State, signals: StopSignals
+) -> State:
     """Iterate from `state` to `config.iterations`, writing metrics and checkpoints into `run_dir`.
 
     On SIGINT and SIGTERM writes a checkpoint of the last whole iteration, then raises Interrupted.
     """
     checkpoints = run_dir / "checkpoints"
     with (
-        StopSignals() as signals,
         MetricsWriter(run_dir, state.iteration) as writer,
         ProgressDisplay(config.env, config.iterations, state.iteration) as progress,
     ):
-        progress.say(f"writing to {run_dir}")
+        left = config.iterations - state.iteration
+        progress.say(f"writing to {run_dir}" if left else f"{run_dir} has done its {config.iterations} iterations")
         try:
             while state.iteration < config.iterations:
                 with signals.interruptible():
@@ -111,12 +114,12 @@ def train(config: Config, run_dir: Path, env: TaskEnv, policy: GaussianMlpPolicy
                     save_checkpoint(checkpoints, state, policy, config)
         except Interrupted as interrupted:
             path = save_checkpoint(checkpoints, state, policy, config)
-            progress.say(f"{interrupted}: wrote {path}; go on with: {PROG} --resume {run_dir}")
+            progress.say(f"{interrupted}: wrote {path}; go on with: {PROG} --resume {shlex.quote(str(run_dir))}")
             raise
     return state
 
 
-def run(options: Options) -> None:
+def run(options: Options, signals: StopSignals) -> None:
     """Wire a run together from its options, new or resumed, and train. Raises UsageError before it writes anything."""
     config = as_config(options)
     device = choose_device(config.device)
@@ -144,7 +147,7 @@ def run(options: Options) -> None:
         create_run_dir(run_dir)
         save_checkpoint(run_dir / "checkpoints", state, policy, config)  # from here on there is one to resume from
     write_config(run_dir, config)
-    train(config, run_dir, env, policy, State(state.theta.to(device), state.iteration, state.env_steps))
+    train(config, run_dir, env, policy, State(state.theta.to(device), state.iteration, state.env_steps), signals)
 
 
 def choose_device(device: str) -> torch.device:
@@ -158,7 +161,9 @@ def choose_device(device: str) -> torch.device:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit status: 0 done, 2 bad input, 130 after SIGINT, 143 after SIGTERM."""
     try:
-        run(parse_command_line(sys.argv[1:] if argv is None else argv, PROG, DESCRIPTION, list(envs.ENVS)))
+        options = parse_command_line(sys.argv[1:] if argv is None else argv, PROG, DESCRIPTION, list(envs.ENVS))
+        with StopSignals() as signals:
+            run(options, signals)
     except UsageError as error:
         print(f"maml_rl.train: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,36 @@
+import threading
+
+import torch
+
+from maml_rl.parallel import one_torch_thread, parallel_map
+
+
+def test_results_are_in_order_and_operations_single_threaded() -> None:
+    barrier = threading.Barrier(2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+
+        def work(item: int) -> tuple[int, int]:
+            if item < 2:
+                barrier.wait(timeout=10)  # both threads are at work at once
+            return 10 * item, torch.get_num_threads()
+
+        assert parallel_map(work, range(5)) == [(10 * item, 1) for item in range(5)]
+        assert torch.get_num_threads() == 2
+        with one_torch_thread():
+            assert parallel_map(lambda _: threading.current_thread(), range(2)) == [threading.main_thread()] * 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_error_in_a_thread_reaches_the_caller() -> None:
+    def fail(item: int) -> None:
+        raise KeyError(item)
+
+    try:
+        parallel_map(fail, range(3))
+    except KeyError as error:
+        assert error.args == (0,)
+    else:
+        raise AssertionError("no error")
