@@ -1,5 +1,6 @@
 import threading
 
+import pytest
 import torch
 
 from maml_rl.parallel import one_torch_thread, parallel_map
@@ -28,9 +29,5 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
     def fail(item: int) -> None:
         raise KeyError(item)
 
-    try:
+    with pytest.raises(KeyError, match="0"):
         parallel_map(fail, range(3))
-    except KeyError as error:
-        assert error.args == (0,)
-    else:
-        raise AssertionError("no error")
