@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
-from envs.physics import CpuPhysics, Stage, load_gymnasium_model
+from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.planar_com import PlanarCom
 from envs.task_env import check_tasks
 
 CONTROL_COST = 0.05  # reward per squared actuator unit; rllab's 0.1 * 0.5
@@ -24,8 +25,7 @@ class Protocol:
     horizon: int  # steps
     substeps: int  # physics steps of 0.01 s per action
     action_scale: float  # actuator units per unit of policy output
-    observes_com: bool  # whether the torso's subtree centre of mass is appended to the observation
-    com_velocity: bool  # forward velocity of that centre of mass, or of the root joint
+    center_of_mass: bool  # whether it is observed, and v is its velocity; otherwise v is that of the root joint
     uniform_reset: bool  # initial qpos from U(-scale, scale), or N(0, scale^2)
     reset_scale: float  # m, rad
     max_velocity: float  # m/s: target velocities are uniform in [0, max_velocity]
@@ -37,8 +37,7 @@ PROTOCOLS: dict[Variant, Protocol] = {
         horizon=200,
         substeps=1,
         action_scale=1.0,
-        observes_com=True,
-        com_velocity=True,
+        center_of_mass=True,
         uniform_reset=False,
         reset_scale=0.01,
         max_velocity=2.0,
@@ -48,8 +47,7 @@ PROTOCOLS: dict[Variant, Protocol] = {
         horizon=100,
         substeps=5,
         action_scale=0.1,
-        observes_com=False,
-        com_velocity=False,
+        center_of_mass=False,
         uniform_reset=True,
         reset_scale=0.1,
         max_velocity=3.0,
@@ -83,14 +81,13 @@ class HalfCheetah:
         self.horizon = protocol.horizon
         self.physics = CpuPhysics(load_gymnasium_model("half_cheetah.xml"), num_tasks, episodes_per_task, num_threads)
         self.dt = protocol.substeps * self.physics.model.opt.timestep
-        self.observation_size = 20 if protocol.observes_com else 17
+        self.observation_size = 20 if protocol.center_of_mass else 17
         self._protocol = protocol
         self._sample_goals = sample_goals
         self._running_reward = running_reward
         self._goals = torch.zeros(num_tasks, 1, dtype=self.dtype)
-        self._com = self.physics.field("subtree_com")[:, :, TORSO]  # [M, E, 3], live
-        com_needed = protocol.observes_com or protocol.com_velocity
-        self._stage: Stage = "position" if com_needed else "none"
+        self._center_of_mass = PlanarCom(self.physics.model, TORSO)
+        self._x = torch.zeros(num_tasks, episodes_per_task, dtype=self.dtype)  # m, of which v is the change
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         return self._sample_goals(num_tasks, generator)
@@ -105,28 +102,30 @@ class HalfCheetah:
         else:
             self.physics.qpos += scale * generator.normal(*self.physics.qpos.shape)
         self.physics.qvel += 0.1 * generator.normal(*self.physics.qvel.shape)  # m/s, rad/s in both variants
-        self.physics.forward(self._stage)
-        return self._observations()
+        observations, self._x = self._observe()
+        return observations
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         actions = (self._protocol.action_scale * actions).clamp(-1.0, 1.0)  # [M, E, A]; every ctrlrange is +-1
         self.physics.ctrl.copy_(actions)
-        x_before = self._x().clone()
-        self.physics.step(self._protocol.substeps, self._stage)
-        velocity = (self._x() - x_before) / self.dt  # [M, E]
+        x_before = self._x
+        self.physics.step(self._protocol.substeps)
+        observations, self._x = self._observe()
+        velocity = (self._x - x_before) / self.dt  # [M, E]
         cost = CONTROL_COST * actions.square().sum(dim=-1)
         reward = self._running_reward(velocity, self._goals) - cost
-        return self._observations(), reward, torch.zeros_like(reward, dtype=torch.bool)
+        return observations, reward, torch.zeros_like(reward, dtype=torch.bool)
 
     def diverged(self) -> Tensor:
         return self.physics.diverged()
 
-    def _x(self) -> Tensor:
-        return self._com[:, :, 0] if self._protocol.com_velocity else self.physics.qpos[:, :, 0]
-
-    def _observations(self) -> Tensor:
-        parts = [self.physics.qpos[:, :, 1:], self.physics.qvel]
-        return torch.cat([*parts, self._com] if self._protocol.observes_com else parts, dim=-1)
+    def _observe(self) -> tuple[Tensor, Tensor]:
+        """Observations [M, E, O], and the x [M, E] that the forward velocity refers to."""
+        qpos, qvel = self.physics.qpos, self.physics.qvel
+        if not self._protocol.center_of_mass:
+            return torch.cat([qpos[:, :, 1:], qvel], dim=-1), qpos[:, :, 0].clone()
+        com = self._center_of_mass(qpos)
+        return torch.cat([qpos[:, :, 1:], qvel, com], dim=-1), com[:, :, 0]
 
 
 def half_cheetah_vel(

@@ -7,7 +7,6 @@ import contextlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import mujoco
 import numpy as np
@@ -15,13 +14,6 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-# How far derived fields are computed at a new state: not at all, what follows from positions, or also from velocities.
-Stage = Literal["none", "position", "velocity"]
-STAGES: dict[Stage, int] = {
-    "none": mujoco.mjtStage.mjSTAGE_NONE.value,
-    "position": mujoco.mjtStage.mjSTAGE_POS.value,
-    "velocity": mujoco.mjtStage.mjSTAGE_VEL.value,
-}
 UNSTABLE = [
     mujoco.mjtWarning.mjWARN_BADQPOS.value,
     mujoco.mjtWarning.mjWARN_BADQVEL.value,
@@ -71,8 +63,8 @@ class CpuPhysics:
     def field(self, name: str) -> Tensor:
         """A live view [M, E, ...] of an MjData field, as `mujoco.batch.Batch.bind` has it.
 
-        Derived fields (`xpos`, `subtree_com`, ...) are read-only, and current after `step` or `forward` only up to the
-        `stage` asked for there.
+        Derived fields (`xpos`, `subtree_com`, ...) are read-only, and after `step` describe the state before its last
+        substep.
         """
         return torch.from_dlpack(self.batch.bind(name)).unflatten(0, self._shape)
 
@@ -80,18 +72,13 @@ class CpuPhysics:
         """Put every simulation into the model's default state, without computing what derives from it."""
         self._failed[:] = False
         with quiet_mujoco():
-            self.batch.reset(stage=STAGES["none"])
+            self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
-    def forward(self, stage: Stage) -> None:
-        """Compute the derived fields of the present state, up to `stage`."""
-        with quiet_mujoco():
-            self.batch.forward(stage=STAGES[stage])
-
-    def step(self, substeps: int, stage: Stage = "none") -> None:
-        """Advance every simulation by `substeps` time steps, then compute the derived fields up to `stage`."""
+    def step(self, substeps: int) -> None:
+        """Advance every simulation by `substeps` time steps."""
         with quiet_mujoco():
             try:
-                self.batch.step(nstep=substeps, stage=STAGES[stage])
+                self.batch.step(nstep=substeps)
             except SimulationError as error:
                 # The others have finished. The failed ones go on from the default state, so that they raise only once.
                 self._failed[error.ids] = True

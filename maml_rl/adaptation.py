@@ -19,6 +19,7 @@ def inner_loss(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> 
     return -(samples.weights * samples.advantages * log_prob).sum(dim=1)
 
 
+@torch.enable_grad()
 def inner_gradient(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples, create_graph: bool = False) -> Tensor:
     """grad L_i(theta_i) for every task: [M, P], differentiable in theta_M if `create_graph`.
 

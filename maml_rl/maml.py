@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maml_rl.adaptation import adapt, inner_gradient
+from maml_rl.adaptation import adapt
+from maml_rl.derivatives import InnerDerivatives, PolicyDerivatives
+from maml_rl.mlp_derivatives import inner_derivatives, policy_derivatives
 from maml_rl.parallel import parallel_map
 from maml_rl.policies import Gaussian, GaussianMlpPolicy
 from maml_rl.samples import Samples, task_chunks
@@ -58,56 +60,57 @@ def meta_objective(
         loss, kl = mean_over_tasks(lambda chunk: chunk.surrogate_and_kl(candidate)).tolist()
         return loss, kl
 
-    gradient = mean_over_tasks(lambda chunk: chunk.pull_back(chunk.loss_gradient))
+    gradient = mean_over_tasks(lambda chunk: chunk.pull_back(chunk.loss_gradient()))
     return MetaObjective(gradient, fisher_vector_product, evaluate)
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """m of the tasks, linearised at theta. The graphs of all first derivatives are kept, to be multiplied with."""
+    """m of the tasks, linearised at theta."""
 
     policy: GaussianMlpPolicy
     inner_lr: float
     batches: Sequence[Samples]  # before adaptation
     post: Samples
-    inner: list[tuple[Tensor, Tensor]]  # per inner step: its theta_M [m, P], and its gradient there [m, P]
-    theta_M: Tensor  # [m, P], adapted
-    old: Gaussian  # pi_theta_i' on the post-adaptation steps
-    loss_gradient: Tensor  # [m, P], grad L_i(theta_i')
-    cotangent: Gaussian  # w, a placeholder
-    pulled_cotangent: Tensor  # D^T w [m, P]
+    inner: list[InnerDerivatives]  # of each inner step
+    adapted: PolicyDerivatives  # of pi_theta_i' on the post-adaptation steps
 
     def push_forward(self, v: Tensor) -> Tensor:
         """J_i v for every task: [P] -> [m, P]."""
-        v_M = v.expand(self.theta_M.shape)
-        for theta_M, gradient in self.inner:
-            v_M = v_M - self.inner_lr * _backward(gradient, theta_M, v_M)
+        v_M = v.expand(self.post.weights.shape[0], -1)
+        for step in self.inner:
+            v_M = v_M - self.inner_lr * step.hessian(v_M)
         return v_M
 
     def pull_back(self, u_M: Tensor) -> Tensor:
         """J_i^T u_i for every task: [m, P] -> [m, P]. Each H_i is its own transpose."""
-        for theta_M, gradient in reversed(self.inner):
-            u_M = u_M - self.inner_lr * _backward(gradient, theta_M, u_M)
+        for step in reversed(self.inner):
+            u_M = u_M - self.inner_lr * step.hessian(u_M)
         return u_M
+
+    def loss_gradient(self) -> Tensor:
+        """grad L_i(theta_i') for every task: [m, P]. At the old policy the importance ratio is 1."""
+        old = Gaussian(*(part.clone().requires_grad_() for part in self.adapted.distribution))
+        surrogate = -(self.post.weights * self.post.advantages * old.log_prob(self.post.actions)).sum()
+        return self.adapted.backward(Gaussian(*torch.autograd.grad(surrogate, old)))
 
     def fisher(self, u_M: Tensor) -> Tensor:
         """F_i u_i for every task, F_i the mean over its steps of the Fisher information: [m, P] -> [m, P]."""
-        with torch.no_grad():
-            tangent = Gaussian(*torch.autograd.grad(self.pulled_cotangent, self.cotangent, u_M, retain_graph=True))
-            information = self.old.fisher(tangent)
-            weights = self.post.weights[..., None]  # [m, N, 1]
-            # One log_std serves all of a task's steps, and its tangent is the same at each.
-            weighted = [weights * information.mean, weights.sum(dim=1, keepdim=True) * information.log_std]
-        return torch.autograd.grad(self.old, self.theta_M, weighted, retain_graph=True)[0]
+        information = self.adapted.distribution.fisher(self.adapted.forward(u_M))
+        weights = self.post.weights[..., None]  # [m, N, 1]
+        # One log_std serves all of a task's steps, and its tangent is the same at each.
+        log_std = weights.sum(dim=1, keepdim=True) * information.log_std
+        return self.adapted.backward(Gaussian(weights * information.mean, log_std))
 
+    @torch.no_grad()
     def surrogate_and_kl(self, theta: Tensor) -> Tensor:
         """Surrogate loss and KL(old || new) of every task [m, 2], after adapting theta [P] anew."""
-        theta_M = adapt(self.policy, theta.expand(self.theta_M.shape), self.batches, self.inner_lr)
-        with torch.no_grad():
-            new = self.policy.distribution(theta_M, self.post.observations)
-            ratio = (new.log_prob(self.post.actions) - self.old.log_prob(self.post.actions)).exp()
-            loss = -(self.post.weights * self.post.advantages * ratio).sum(dim=1)
-            kl = (self.post.weights * self.old.kl_to(new)).sum(dim=1)
+        old, post = self.adapted.distribution, self.post
+        theta_M = adapt(self.policy, theta.expand(post.weights.shape[0], -1), self.batches, self.inner_lr)
+        new = self.policy.distribution(theta_M, post.observations)
+        ratio = (new.log_prob(post.actions) - old.log_prob(post.actions)).exp()
+        loss = -(post.weights * post.advantages * ratio).sum(dim=1)
+        kl = (post.weights * old.kl_to(new)).sum(dim=1)
         return torch.stack([loss, kl], dim=1)
 
 
@@ -115,22 +118,8 @@ def _linearise(
     policy: GaussianMlpPolicy, theta: Tensor, batches: Sequence[Samples], post: Samples, inner_lr: float
 ) -> _Chunk:
     theta_M = theta.expand(post.weights.shape[0], -1)
-    inner: list[tuple[Tensor, Tensor]] = []
+    inner: list[InnerDerivatives] = []
     for batch in batches:
-        theta_M = theta_M.detach().requires_grad_()
-        gradient = inner_gradient(policy, theta_M, batch, create_graph=True)
-        inner.append((theta_M, gradient))
-        theta_M = theta_M - inner_lr * gradient
-    theta_M = theta_M.detach().requires_grad_()
-    old = policy.distribution(theta_M, post.observations)
-    # At the old policy the importance ratio is 1, and its gradient that of the log-probability.
-    surrogate = -(post.weights * post.advantages * old.log_prob(post.actions)).sum()
-    loss_gradient = _backward(surrogate, theta_M)
-    cotangent = Gaussian(*(torch.zeros_like(part, requires_grad=True) for part in old))
-    (pulled_cotangent,) = torch.autograd.grad(old, theta_M, cotangent, create_graph=True)
-    return _Chunk(policy, inner_lr, batches, post, inner, theta_M, old, loss_gradient, cotangent, pulled_cotangent)
-
-
-def _backward(output: Tensor, theta_M: Tensor, cotangent: Tensor | None = None) -> Tensor:
-    """(d output / d theta_M)^T cotangent, keeping the graph."""
-    return torch.autograd.grad(output, theta_M, cotangent, retain_graph=True)[0]
+        inner.append(inner_derivatives(policy, theta_M, batch))
+        theta_M = theta_M - inner_lr * inner[-1].gradient
+    return _Chunk(policy, inner_lr, batches, post, inner, policy_derivatives(policy, theta_M, post.observations))

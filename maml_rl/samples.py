@@ -11,7 +11,7 @@ from maml_rl.trajectories import Trajectories
 
 # Rows that one product of a [rows, 100] and a [100, 100] matrix takes through a CPU's caches at full speed. A batched
 # product of all tasks at once ran at less than half of the rate (46 against 118 GFLOP/s, 40 x 4000 rows, 2 cores).
-CACHE_ROWS = 4096
+CACHE_ROWS = 2048
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,58 @@
+"""A policy's first derivatives, kept so that they can be multiplied with: the plain form, by autograd, for any policy.
+
+`maml_rl.mlp_derivatives` has the same two functions for multi-layer perceptrons, by hand and faster.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maml_rl.adaptation import inner_gradient
+from maml_rl.policies import Gaussian, GaussianMlpPolicy
+from maml_rl.samples import Samples
+
+
+@dataclass(frozen=True)
+class InnerDerivatives:
+    """Of the inner losses L_i at theta_M."""
+
+    gradient: Tensor  # [M, P]
+    hessian: Callable[[Tensor], Tensor]  # v_M [M, P] -> H_i v_i [M, P]
+
+
+@dataclass(frozen=True)
+class PolicyDerivatives:
+    """Of the distribution's parameters by theta_M, D_i = d (mean, log_std) / d theta_i."""
+
+    distribution: Gaussian  # pi(.|s) at every step
+    forward: Callable[[Tensor], Gaussian]  # u_M [M, P] -> D_i u_i
+    backward: Callable[[Gaussian], Tensor]  # w -> D_i^T w_i [M, P]
+
+
+def inner_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> InnerDerivatives:
+    """The Hessian product is one backward pass through the graph of the gradient. theta_M: [M, P]."""
+    theta_M = theta_M.detach().requires_grad_()
+    gradient = inner_gradient(policy, theta_M, samples, create_graph=True)
+    return InnerDerivatives(gradient.detach(), lambda v_M: _backward(gradient, theta_M, v_M))
+
+
+def policy_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> PolicyDerivatives:
+    """D^T w is a backward pass, and D u one through the graph of w -> D^T w.
+
+    theta_M: [M, P]. observations: [M, N, O].
+    """
+    theta_M = theta_M.detach().requires_grad_()
+    distribution = policy.distribution(theta_M, observations)
+    w = Gaussian(*(torch.zeros_like(part, requires_grad=True) for part in distribution))
+    (pulled_w,) = torch.autograd.grad(distribution, theta_M, w, create_graph=True)
+    return PolicyDerivatives(
+        Gaussian(*(part.detach() for part in distribution)),
+        lambda u_M: Gaussian(*torch.autograd.grad(pulled_w, w, u_M, retain_graph=True)),
+        lambda cotangent: torch.autograd.grad(distribution, theta_M, cotangent, retain_graph=True)[0],
+    )
+
+
+def _backward(output: Tensor, theta_M: Tensor, cotangent: Tensor) -> Tensor:
+    return torch.autograd.grad(output, theta_M, cotangent, retain_graph=True)[0]
