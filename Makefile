@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.made
 
-.PHONY: setup train test lint clean
+.PHONY: setup train test lint bench clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+bench: setup
+	@for name in sampling outer_step iteration scaling; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
 
 clean:
 	rm -rf .venv

@@ -1,0 +1,54 @@
+"""Wall seconds of whole training iterations, split into collect, adapt and outer, in the preset of a family."""
+
+import json
+import statistics
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import tyro
+
+from benchmarks.measure import machine, peak_memory_gb
+from maml_rl.config import PRESETS, Config, load_yaml, merge
+from maml_rl.meta_update import initial_state, meta_update
+from maml_rl.wiring import choose_device, make_env, make_policy
+
+
+@dataclass(frozen=True)
+class Options:
+    env: str = "halfcheetah-vel"
+    variant: Literal["maml", "promp"] = "maml"
+    num_tasks: int | None = None
+    iterations: int = 4
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
+def measure(options: Options) -> dict[str, float]:
+    """Medians over the iterations after the first."""
+    values = {"variant": options.variant, "device": options.device}
+    values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
+    config = merge(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
+    env = make_env(config)
+    policy = make_policy(config, env)
+    start = initial_state(config, policy)
+    state = replace(start, theta=start.theta.to(choose_device(config.device)))
+    rows = []
+    for _ in range(options.iterations + 1):
+        state, metrics = meta_update(config, env, policy, state)
+        rows.append(metrics)
+    seconds = {
+        part: statistics.median(float(row[f"time/{part}"]) for row in rows[1:])
+        for part in ("collect", "adapt", "outer", "iteration")
+    }
+    steps = state.env_steps / len(rows)
+    return {
+        "num_tasks": config.num_tasks,
+        **{f"{part}_seconds": round(value, 3) for part, value in seconds.items()},
+        "env_steps_per_second": round(steps / seconds["iteration"]),
+        "peak_memory_gb": round(peak_memory_gb(), 2),
+    }
+
+
+if __name__ == "__main__":
+    options = tyro.cli(Options, description=__doc__)
+    setting = {"benchmark": "iteration", "env": options.env, "variant": options.variant}
+    print(json.dumps(setting | measure(options) | machine(choose_device(options.device))))

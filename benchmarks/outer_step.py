@@ -1,0 +1,110 @@
+"""Seconds of one Fisher-vector product and of one whole outer step, over the time that the product's arithmetic needs.
+
+The count: with a = O h_1 multiplications in the first layer and b in the others, a product with the Hessian of the
+inner loss takes 2 a + 6 b per step of data (forward a + 2 b, deltas 2 b, weights a + 2 b), and the one with the Fisher
+matrix 2 a + 4 b (forward a + 2 b, deltas b, weights a + b). One Fisher-vector product through the adaptation is two of
+the first on the data before adaptation and one of the second on the data after it: 6 a + 16 b, each a multiplication
+and an addition. Activations recomputed on the way are not counted. The machine's rate is that of a [4000, 100] x
+[100, 100] product in the same process.
+"""
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import tyro
+
+from benchmarks.measure import machine, median_seconds
+from envs import KeyedGenerator
+from maml_rl.maml import meta_objective
+from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.samples import Samples
+from maml_rl.trust_region import trust_region_step
+from maml_rl.wiring import choose_device
+
+
+@dataclass(frozen=True)
+class Options:
+    num_tasks: int = 40
+    steps_per_task: int = 4000
+    observation_size: int = 20
+    action_size: int = 6
+    hidden_sizes: tuple[int, ...] = (100, 100)
+    nonlinearity: Literal["relu", "tanh"] = "relu"
+    curvature_fraction: float = 1.0
+    repeats: int = 5
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
+def product_flop(options: Options) -> int:
+    sizes = (options.observation_size, *options.hidden_sizes, options.action_size)
+    first, *rest = (size_in * size_out for size_in, size_out in pairwise(sizes))
+    return 2 * (6 * first + 16 * sum(rest)) * options.num_tasks * options.steps_per_task
+
+
+def draw(options: Options, policy: GaussianMlpPolicy, theta: torch.Tensor, key: int) -> Samples:
+    """Samples as a rollout would give them: actions from the policy, advantages of unit variance."""
+    M, N, device = options.num_tasks, options.steps_per_task, theta.device
+    generator = KeyedGenerator(1, key)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return generator.normal(*shape, dtype=torch.float32).to(device)
+
+    observations = normal(M, N, options.observation_size)
+    with torch.no_grad():
+        distribution = policy.distribution(theta.expand(M, -1), observations)
+        actions = distribution.sample(normal(M, N, options.action_size))
+    return Samples(observations, actions, normal(M, N), torch.full((M, N), 1 / N, device=device))
+
+
+def main(options: Options) -> None:
+    device = choose_device(options.device)
+    policy = GaussianMlpPolicy(
+        options.observation_size, options.action_size, options.hidden_sizes, options.nonlinearity
+    )
+    theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
+    before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)
+    x, weight = torch.randn(4000, 100, device=device), torch.randn(100, 100, device=device)
+    objective = meta_objective(policy, theta, [before], post, inner_lr=0.1)
+
+    def outer_step() -> None:
+        fresh = meta_objective(policy, theta, [before], post, inner_lr=0.1)
+        step = trust_region_step(
+            theta,
+            fresh.gradient,
+            fresh.fisher_vector_product,
+            fresh.evaluate,
+            max_kl=0.01,
+            cg_iterations=10,
+            cg_damping=1e-5,
+            max_backtracks=15,
+            backtrack_ratio=0.8,
+        )
+        assert step.accepted
+
+    def matrix_products() -> None:
+        for _ in range(200):
+            x @ weight
+
+    product, matrix = median_seconds(
+        lambda: objective.fisher_vector_product(theta), matrix_products, repeats=options.repeats, device=device
+    )
+    (outer,) = median_seconds(outer_step, repeats=max(1, options.repeats // 2), device=device)
+    rate = 200 * 2 * 4000 * 100 * 100 / matrix
+    arithmetic = product_flop(options) / rate
+    result = {
+        "benchmark": "outer_step",
+        "product_gflop": round(product_flop(options) / 1e9, 1),
+        "machine_gflop_per_second": round(rate / 1e9, 1),
+        "arithmetic_seconds": round(arithmetic, 4),
+        "product_seconds": round(product, 4),
+        "product_over_arithmetic": round(product / arithmetic, 2),
+        "outer_step_seconds": round(outer, 3),
+    }
+    print(json.dumps(result | machine(device)))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

@@ -1,0 +1,72 @@
+"""Env steps per second of `collect`, over those of a bare `Batch.step` loop.
+
+Both run the same episodes: the loop starts from the same states and replays the same controls, with the same
+simulations, substeps and threads.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import tyro
+
+import envs
+from benchmarks.measure import machine, median_seconds
+from envs import KeyedGenerator
+from envs.half_cheetah import HalfCheetah
+from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.sampler import collect
+from maml_rl.wiring import choose_device
+
+
+@dataclass(frozen=True)
+class Options:
+    env: str = "halfcheetah-vel"
+    num_tasks: int = 40
+    episodes_per_task: int = 20
+    horizon: int = 200
+    repeats: int = 5
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
+def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, float]:
+    device = choose_device(options.device)
+    env = envs.make(options.env, options.num_tasks, options.episodes_per_task, variant)
+    assert isinstance(env, HalfCheetah)
+    policy = GaussianMlpPolicy(env.observation_size, env.action_size)
+    theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()
+    tasks = env.sample_tasks(options.num_tasks, KeyedGenerator(1, 0))
+    substeps = round(env.dt / env.physics.model.opt.timestep)
+
+    def sample() -> torch.Tensor:
+        return collect(env, policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon).actions
+
+    actions = sample().double().cpu().unbind(dim=2)
+    env.reset(tasks, KeyedGenerator(1, 1))
+    start = env.physics.batch.state.copy()
+    controls: list[torch.Tensor] = []
+    for action in actions:
+        env.step(action)
+        controls.append(env.physics.ctrl.clone())
+
+    def loop() -> None:
+        env.physics.batch.state[:] = start
+        for control in controls:
+            env.physics.ctrl.copy_(control)
+            env.physics.batch.step(nstep=substeps)
+
+    env_steps = options.num_tasks * options.episodes_per_task * options.horizon
+    sampling, physics = median_seconds(sample, loop, repeats=options.repeats, device=device)
+    return {
+        "substeps": substeps,
+        "collect_steps_per_second": round(env_steps / sampling),
+        "physics_steps_per_second": round(env_steps / physics),
+        "ratio": round(physics / sampling, 3),
+    }
+
+
+if __name__ == "__main__":
+    options = tyro.cli(Options, description=__doc__)
+    results = [measure(options, variant) for variant in ("maml", "promp")]
+    print(json.dumps({"benchmark": "sampling", "results": results} | machine(choose_device(options.device))))

@@ -1,0 +1,30 @@
+"""Iteration time and peak memory at 10, 20, 40, 80 and 160 tasks, in the preset of a family."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import tyro
+
+from benchmarks import iteration
+from benchmarks.measure import machine
+from maml_rl.wiring import choose_device
+
+
+@dataclass(frozen=True)
+class Options:
+    env: str = "halfcheetah-vel"
+    tasks: tuple[int, ...] = (10, 20, 40, 80, 160)
+    iterations: int = 2
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
+if __name__ == "__main__":
+    options = tyro.cli(Options, description=__doc__)
+    base = iteration.Options(env=options.env, iterations=options.iterations, device=options.device)
+    # In growing order: the peak memory of the process is then that of the largest so far.
+    rows = [iteration.measure(replace(base, num_tasks=num_tasks)) for num_tasks in sorted(options.tasks)]
+    for row in rows:
+        row["seconds_per_task"] = round(row["iteration_seconds"] / row["num_tasks"], 4)
+    setting = {"benchmark": "scaling", "env": options.env, "results": rows}
+    print(json.dumps(setting | machine(choose_device(options.device))))
