@@ -66,6 +66,9 @@ class Config:
     """Conjugate-gradient iterations, one Fisher-vector product each."""
     cg_damping: Annotated[float, Within(0)] = 1e-5
     """Added to the diagonal of the Fisher matrix."""
+    curvature_episodes: Annotated[int, Within(0)] = 0
+    """Episodes of each task that the Fisher-vector products are computed on, at most episodes_per_task; 0 takes all.
+    Gradient, surrogate loss and KL test always see all."""
     max_backtracks: Count = 15
     """Candidates of the line search."""
     backtrack_ratio: Annotated[float, Within(0, 1, open_low=True)] = 0.8

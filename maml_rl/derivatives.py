@@ -13,13 +13,7 @@ from maml_rl.adaptation import inner_gradient
 from maml_rl.policies import Gaussian, GaussianMlpPolicy
 from maml_rl.samples import Samples
 
-
-@dataclass(frozen=True)
-class InnerDerivatives:
-    """Of the inner losses L_i at theta_M."""
-
-    gradient: Tensor  # [M, P]
-    hessian: Callable[[Tensor], Tensor]  # v_M [M, P] -> H_i v_i [M, P]
+Product = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,11 +25,14 @@ class PolicyDerivatives:
     backward: Callable[[Gaussian], Tensor]  # w -> D_i^T w_i [M, P]
 
 
-def inner_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> InnerDerivatives:
-    """The Hessian product is one backward pass through the graph of the gradient. theta_M: [M, P]."""
+def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> Product:
+    """v_M [M, P] -> H_i v_i [M, P], with H_i the Hessian of the inner loss L_i at theta_M [M, P].
+
+    A product is one backward pass through the graph of the gradient.
+    """
     theta_M = theta_M.detach().requires_grad_()
     gradient = inner_gradient(policy, theta_M, samples, create_graph=True)
-    return InnerDerivatives(gradient.detach(), lambda v_M: _backward(gradient, theta_M, v_M))
+    return lambda v_M: torch.autograd.grad(gradient, theta_M, v_M, retain_graph=True)[0]
 
 
 def policy_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> PolicyDerivatives:
@@ -52,7 +49,3 @@ def policy_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, observations:
         lambda u_M: Gaussian(*torch.autograd.grad(pulled_w, w, u_M, retain_graph=True)),
         lambda cotangent: torch.autograd.grad(distribution, theta_M, cotangent, retain_graph=True)[0],
     )
-
-
-def _backward(output: Tensor, theta_M: Tensor, cotangent: Tensor) -> Tensor:
-    return torch.autograd.grad(output, theta_M, cotangent, retain_graph=True)[0]

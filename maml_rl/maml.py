@@ -5,9 +5,12 @@ product of the steps' matrices), and F_i the Fisher matrix of task i's adapted p
 
     gradient = mean_i J_i^T grad L_i(theta_i')        F v = mean_i J_i^T F_i J_i v
 
-Both are exact. H_i u is one backward pass through the graph of the inner gradient, which is kept. F_i u takes no second
-derivative: at theta_i' the Hessian of the KL is the Gauss-Newton matrix D^T (Fisher information) D, with D the
-derivative of the policy's (mean, log_std). D^T w is a backward pass, and D u one through the graph of w -> D^T w.
+Both are exact. F_i u takes no second derivative: at theta_i' the Hessian of the KL is the Gauss-Newton matrix
+D^T (Fisher information) D, with D the derivative of the policy's (mean, log_std).
+
+What a product needs of the data (activations, and how the losses depend on them) is computed anew for each chunk of
+tasks and each product. It would fill 16 MB per task of 4,000 + 4,000 steps and a 100-100 policy; reading that back from
+memory takes about as long as the fifth more arithmetic, and memory stays at the rollout data plus a constant.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +20,8 @@ import torch
 from torch import Tensor
 
 from maml_rl.adaptation import adapt
-from maml_rl.derivatives import InnerDerivatives, PolicyDerivatives
-from maml_rl.mlp_derivatives import inner_derivatives, policy_derivatives
+from maml_rl.derivatives import PolicyDerivatives, Product
+from maml_rl.mlp_derivatives import inner_hessian, policy_derivatives
 from maml_rl.parallel import parallel_map
 from maml_rl.policies import Gaussian, GaussianMlpPolicy
 from maml_rl.samples import Samples, task_chunks
@@ -34,58 +37,79 @@ class MetaObjective:
 
 
 def meta_objective(
-    policy: GaussianMlpPolicy, theta: Tensor, batches: Sequence[Samples], post: Samples, inner_lr: float
+    policy: GaussianMlpPolicy,
+    theta: Tensor,
+    batches: Sequence[Samples],
+    post: Samples,
+    inner_lr: float,
+    curvature_fraction: float = 1.0,
 ) -> MetaObjective:
     """Linearise the adaptation around theta.
 
     theta: [P]. batches: K sets of samples before adaptation, the k-th collected with the parameters of inner step k.
-    post: samples collected with the adapted policies.
+    post: samples collected with the adapted policies. curvature_fraction: the part of each task's steps, from the first
+    on, that the Fisher-vector products are computed on; below 1 they are estimates, and nothing else is.
     The surrogate loss is -mean(importance ratio * advantage), the KL that of the adapted policies, each a mean over a
     task's steps and then over tasks (Finn et al. 2017, section 5.3; Schulman et al. 2015, eq. 14).
     """
     num_tasks = post.weights.shape[0]
-    chunks = parallel_map(
-        lambda tasks: _linearise(policy, theta, [batch.tasks(tasks) for batch in batches], post.tasks(tasks), inner_lr),
-        task_chunks(post),
-    )
+    adapted = [theta.expand(num_tasks, -1)]  # theta_M [M, P] before each inner step and after the last
+    for batch in batches:
+        adapted.append(adapt(policy, adapted[-1], [batch], inner_lr))
 
-    def mean_over_tasks(function: Callable[[_Chunk], Tensor]) -> Tensor:
-        sums = parallel_map(lambda chunk: function(chunk).sum(dim=0), chunks)
+    def linearise(tasks: slice, fraction: float = 1.0) -> _Linearisation:
+        before = [batch.tasks(tasks).first_steps(fraction) for batch in batches]
+        after = post.tasks(tasks).first_steps(fraction)
+        return _linearise(policy, [theta_M[tasks] for theta_M in adapted], before, after, inner_lr)
+
+    def mean_over_tasks(function: Callable[[slice], Tensor]) -> Tensor:
+        """The mean over all tasks of a function that gives some tasks' values [m, ...]."""
+        sums = parallel_map(lambda tasks: function(tasks).sum(dim=0), task_chunks(post))
         return torch.stack(sums).sum(dim=0) / num_tasks
 
+    def task_gradients(tasks: slice) -> Tensor:
+        at = linearise(tasks)
+        return at.pull_back(at.loss_gradient())
+
     def fisher_vector_product(v: Tensor) -> Tensor:
-        return mean_over_tasks(lambda chunk: chunk.pull_back(chunk.fisher(chunk.push_forward(v))))
+        def task_products(tasks: slice) -> Tensor:
+            at = linearise(tasks, curvature_fraction)
+            return at.pull_back(at.fisher(at.push_forward(v)))
+
+        return mean_over_tasks(task_products)
 
     def evaluate(candidate: Tensor) -> tuple[float, float]:
-        loss, kl = mean_over_tasks(lambda chunk: chunk.surrogate_and_kl(candidate)).tolist()
+        def surrogates_and_kls(tasks: slice) -> Tensor:
+            start = candidate.expand(num_tasks, -1)[tasks]
+            new_M = adapt(policy, start, [batch.tasks(tasks) for batch in batches], inner_lr)
+            return _surrogate_and_kl(policy, adapted[-1][tasks], new_M, post.tasks(tasks))
+
+        loss, kl = mean_over_tasks(surrogates_and_kls).tolist()
         return loss, kl
 
-    gradient = mean_over_tasks(lambda chunk: chunk.pull_back(chunk.loss_gradient()))
-    return MetaObjective(gradient, fisher_vector_product, evaluate)
+    return MetaObjective(mean_over_tasks(task_gradients), fisher_vector_product, evaluate)
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """m of the tasks, linearised at theta."""
+class _Linearisation:
+    """The adaptation of m tasks, and their adapted policies, around theta."""
 
-    policy: GaussianMlpPolicy
     inner_lr: float
-    batches: Sequence[Samples]  # before adaptation
+    hessians: list[Product]  # of each inner step
     post: Samples
-    inner: list[InnerDerivatives]  # of each inner step
     adapted: PolicyDerivatives  # of pi_theta_i' on the post-adaptation steps
 
     def push_forward(self, v: Tensor) -> Tensor:
         """J_i v for every task: [P] -> [m, P]."""
         v_M = v.expand(self.post.weights.shape[0], -1)
-        for step in self.inner:
-            v_M = v_M - self.inner_lr * step.hessian(v_M)
+        for hessian in self.hessians:
+            v_M = v_M - self.inner_lr * hessian(v_M)
         return v_M
 
     def pull_back(self, u_M: Tensor) -> Tensor:
         """J_i^T u_i for every task: [m, P] -> [m, P]. Each H_i is its own transpose."""
-        for step in reversed(self.inner):
-            u_M = u_M - self.inner_lr * step.hessian(u_M)
+        for hessian in reversed(self.hessians):
+            u_M = u_M - self.inner_lr * hessian(u_M)
         return u_M
 
     def loss_gradient(self) -> Tensor:
@@ -102,24 +126,21 @@ class _Chunk:
         log_std = weights.sum(dim=1, keepdim=True) * information.log_std
         return self.adapted.backward(Gaussian(weights * information.mean, log_std))
 
-    @torch.no_grad()
-    def surrogate_and_kl(self, theta: Tensor) -> Tensor:
-        """Surrogate loss and KL(old || new) of every task [m, 2], after adapting theta [P] anew."""
-        old, post = self.adapted.distribution, self.post
-        theta_M = adapt(self.policy, theta.expand(post.weights.shape[0], -1), self.batches, self.inner_lr)
-        new = self.policy.distribution(theta_M, post.observations)
-        ratio = (new.log_prob(post.actions) - old.log_prob(post.actions)).exp()
-        loss = -(post.weights * post.advantages * ratio).sum(dim=1)
-        kl = (post.weights * old.kl_to(new)).sum(dim=1)
-        return torch.stack([loss, kl], dim=1)
-
 
 def _linearise(
-    policy: GaussianMlpPolicy, theta: Tensor, batches: Sequence[Samples], post: Samples, inner_lr: float
-) -> _Chunk:
-    theta_M = theta.expand(post.weights.shape[0], -1)
-    inner: list[InnerDerivatives] = []
-    for batch in batches:
-        inner.append(inner_derivatives(policy, theta_M, batch))
-        theta_M = theta_M - inner_lr * inner[-1].gradient
-    return _Chunk(policy, inner_lr, batches, post, inner, policy_derivatives(policy, theta_M, post.observations))
+    policy: GaussianMlpPolicy, thetas_M: Sequence[Tensor], batches: Sequence[Samples], post: Samples, inner_lr: float
+) -> _Linearisation:
+    """thetas_M: [m, P] before each inner step and after the last."""
+    *before, after = thetas_M
+    hessians = [inner_hessian(policy, theta_M, batch) for theta_M, batch in zip(before, batches, strict=True)]
+    return _Linearisation(inner_lr, hessians, post, policy_derivatives(policy, after, post.observations))
+
+
+@torch.no_grad()
+def _surrogate_and_kl(policy: GaussianMlpPolicy, old_M: Tensor, new_M: Tensor, post: Samples) -> Tensor:
+    """Surrogate loss and KL(old || new) of every task [m, 2], for adapted parameters [m, P]."""
+    old, new = (policy.distribution(theta_M, post.observations) for theta_M in (old_M, new_M))
+    ratio = (new.log_prob(post.actions) - old.log_prob(post.actions)).exp()
+    loss = -(post.weights * post.advantages * ratio).sum(dim=1)
+    kl = (post.weights * old.kl_to(new)).sum(dim=1)
+    return torch.stack([loss, kl], dim=1)

@@ -52,7 +52,8 @@ def meta_update(
         trajectories.append(rollout(theta_M, config.inner_steps))
     with watch("outer"):
         post = make_samples(trajectories[-1], config.discount, config.gae_lambda)
-        objective = meta_objective(policy, state.theta, batches, post, config.inner_lr)
+        curvature_fraction = (config.curvature_episodes or config.episodes_per_task) / config.episodes_per_task
+        objective = meta_objective(policy, state.theta, batches, post, config.inner_lr, curvature_fraction)
         step = trust_region_step(
             state.theta,
             objective.gradient,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maml_rl.derivatives import InnerDerivatives, PolicyDerivatives
+from maml_rl.derivatives import PolicyDerivatives, Product
 from maml_rl.policies import Gaussian, GaussianMlpPolicy
 from maml_rl.samples import Samples
 
@@ -61,8 +61,8 @@ class _Network:
         return rows
 
 
-def inner_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> InnerDerivatives:
-    """As `maml_rl.derivatives.inner_derivatives`."""
+def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> Product:
+    """As `maml_rl.derivatives.inner_hessian`."""
     network = _run(policy, theta_M, samples.observations)
     head = Gaussian(network.output.requires_grad_(), _log_std(policy, theta_M).requires_grad_())
     loss = -(samples.weights * samples.advantages * head.log_prob(samples.actions)).sum()
@@ -94,8 +94,7 @@ def inner_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Sampl
                     r_delta.addcmul_(bend, tangents[layer - 1])
         return torch.cat(rows, dim=1)
 
-    gradient = torch.cat([*network.gradient(deltas), head_gradient[1].detach()[:, 0] * active[:, 0]], dim=1)
-    return InnerDerivatives(gradient, hessian)
+    return hessian
 
 
 def policy_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> PolicyDerivatives:

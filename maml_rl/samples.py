@@ -27,6 +27,14 @@ class Samples:
         """The samples of some of the tasks."""
         return Samples(self.observations[chunk], self.actions[chunk], self.advantages[chunk], self.weights[chunk])
 
+    def first_steps(self, fraction: float) -> "Samples":
+        """The first part of every task's steps, as samples in their own right: the weights of a task sum to 1 again."""
+        if fraction == 1:
+            return self
+        count = round(fraction * self.weights.shape[1])
+        weights = self.weights[:, :count] / self.weights[:, :count].sum(dim=1, keepdim=True).clamp(min=1e-12)
+        return Samples(self.observations[:, :count], self.actions[:, :count], self.advantages[:, :count], weights)
+
 
 def task_chunks(samples: Samples) -> Iterator[slice]:
     """Slices of the tasks to be worked on at once: as many as stay in the caches on a CPU, all of them on a GPU."""

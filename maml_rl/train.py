@@ -60,6 +60,9 @@ def train(
 def run(options: Options, signals: StopSignals) -> None:
     """Wire a run together from its options, new or resumed, and train. Raises UsageError before it writes anything."""
     config = as_config(options)
+    if config.curvature_episodes > config.episodes_per_task:
+        given, most = config.curvature_episodes, config.episodes_per_task
+        raise UsageError(f"--curvature-episodes: got {given}, allowed: 0 to {most}, as --episodes-per-task has it")
     device = choose_device(config.device)
     if config.num_threads:
         torch.set_num_threads(config.num_threads)

@@ -55,6 +55,7 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--nonlinearity", "rellu"], ["--nonlinearity", "'rellu'", "relu, tanh", "nearest: relu"]),
         (["--variant", "pearl"], ["--variant", "'pearl'", "maml, promp"]),
         (["--seed", "-1"], ["--seed", "-1"]),
+        (["--curvature-episodes", "21"], ["--curvature-episodes", "21", "0 to 20"]),
         (["--config", "missing.yaml"], ["--config", "missing.yaml", "No such file"]),
         (["--config", "."], ["--config", "readable YAML file"]),
         (["--resume", "missing"], ["--resume", "missing", "No such file"]),

@@ -90,6 +90,20 @@ def test_chunks_of_tasks_equal_all_at_once(five_parameters, batches, post, theta
     assert chunked.evaluate(0.9 * theta) == pytest.approx(together.evaluate(0.9 * theta))
 
 
+def test_curvature_on_a_part_of_the_steps_is_that_of_these_steps_alone(five_parameters, batches, post, theta) -> None:
+    whole = meta_objective(five_parameters, theta, batches, post, INNER_LR)
+    part = meta_objective(five_parameters, theta, batches, post, INNER_LR, curvature_fraction=4 / 7)
+    assert torch.equal(part.gradient, whole.gradient)
+    assert part.evaluate(0.9 * theta) == whole.evaluate(0.9 * theta)
+    assert not torch.allclose(part.fisher_vector_product(theta), whole.fisher_vector_product(theta))
+    # Samples that repeat their first part have the curvature of that part, if the adapted policies are the same.
+    first = meta_objective(
+        five_parameters, theta, [b.first_steps(4 / 7) for b in batches], post.first_steps(4 / 7), 0.0
+    )
+    same = meta_objective(five_parameters, theta, batches, post, 0.0, curvature_fraction=4 / 7)
+    torch.testing.assert_close(same.fisher_vector_product(theta), first.fisher_vector_product(theta))
+
+
 def test_weightless_steps_change_nothing(five_parameters, batches, post, theta) -> None:
     def with_garbage(samples):
         outside = samples.weights == 0
