@@ -11,6 +11,7 @@ STAMP := .venv/.made
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON) here: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "maml_rl needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv --clear .venv

@@ -1,5 +1,6 @@
 """Checkpoints: parameters as safetensors, with what they belong to as metadata. Loading one runs no code."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +42,11 @@ def save_checkpoint(folder: Path, state: State, policy: GaussianMlpPolicy, confi
 
 def latest_checkpoint(folder: Path) -> Path:
     """The checkpoint of the most iterations in a folder. Raises UsageError where there is none."""
-    checkpoints = sorted(folder.glob("iteration-*.safetensors"))
+    found = {re.fullmatch(r"iteration-(\d+)\.safetensors", path.name): path for path in folder.glob("*")}
+    checkpoints = {int(match[1]): path for match, path in found.items() if match}
     if not checkpoints:
         raise UsageError(f"--resume: got {str(folder.parent)!r}, allowed: a run with a checkpoint in {folder.name}/")
-    return checkpoints[-1]
+    return checkpoints[max(checkpoints)]
 
 
 def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> State:
@@ -57,6 +59,8 @@ def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> State:
             found = metadata.get("format_version")
             raise UsageError(f"checkpoint {path}: got format version {found}, allowed: {FORMAT_VERSION}")
         iteration, env_steps = int(metadata["iteration"]), int(metadata["env_steps"])
+        if min(iteration, env_steps) < 0 or any(tensor.dtype != torch.float32 for tensor in tensors.values()):
+            raise ValueError("a count below 0, or parameters other than float32")
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         if isinstance(error, UsageError):
             raise
@@ -69,4 +73,6 @@ def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> State:
         if got != wanted:
             raise UsageError(f"checkpoint {path}: got {name} of shape {got}, allowed: {wanted}, as its config has it")
     theta = torch.cat([tensors[name].flatten() for name in policy.parameter_shapes])
+    if not theta.isfinite().all():
+        raise UsageError(f"checkpoint {path}: got parameters that are not finite, allowed: numbers")
     return State(theta, iteration, env_steps)

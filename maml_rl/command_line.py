@@ -24,7 +24,7 @@ class Options(Config):
     """Run directory to go on with, from its last checkpoint and with its options."""
 
 
-# What a resumed run may be told anew. The rest decides what its results are, and is the run's own.
+# What a resumed run may be told anew. The rest decides what it computes, and is the run's own.
 FREE_ON_RESUME = ["iterations", "device", "num_threads", "checkpoint_every"]
 
 
@@ -42,7 +42,11 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
             raise
         argv, base = ["--help"], Config()
     defaults = Options(**dataclasses.asdict(base))
-    return tyro.cli(Options, prog=prog, description=description, args=list(argv), default=defaults)
+    options = tyro.cli(Options, prog=prog, description=description, args=list(argv), default=defaults)
+    if options.curvature_episodes > options.episodes_per_task:
+        allowed = f"0 to {options.episodes_per_task}, as --episodes-per-task has it"
+        raise UsageError(f"--curvature-episodes: got {options.curvature_episodes}, allowed: {allowed}")
+    return options
 
 
 def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
@@ -52,6 +56,8 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
             if other in flags:
                 raise UsageError(f"{_option(other)}: not allowed with --resume, which takes the run's own")
         source = flags["resume"] / "config.yaml"
+        if not source.is_file():
+            raise UsageError(f"--resume: got {str(flags['resume'])!r}, allowed: a run directory, with a config.yaml")
         base = load_yaml(source, Config(), option="--resume")
         for name, value in flags.items():
             if hasattr(base, name) and value != getattr(base, name) and name not in FREE_ON_RESUME:
@@ -59,13 +65,15 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
                 raise UsageError(f"{_option(name)}: got {value!r} with --resume, {allowed}")
         _check_env(base.env, envs, f"{source}: env")
         return base
-    source = flags.get("config")
-    env = (load_yaml(source, Config()) if source else Config()).env
-    _check_env(flags.get("env", env), envs, "--env" if "env" in flags else f"{source}: env")
-    env = flags.get("env", env)
-    preset = PRESETS / f"{env}.yaml"
-    base = load_yaml(preset, Config()) if preset.exists() else Config()
-    return merge(load_yaml(source, base) if source else base, {"env": env})
+    file: Path | None = flags.get("config")
+    given = load_yaml(file, Config()) if file else Config()
+    env, variant = flags.get("env", given.env), flags.get("variant", given.variant)
+    _check_env(env, envs, "--env" if "env" in flags else f"{file}: env")
+    preset = PRESETS / ("" if variant == "maml" else variant) / f"{env}.yaml"
+    if not preset.exists():
+        raise UsageError(f"--variant: got {variant!r}, allowed for {env}: maml")
+    base = load_yaml(preset, Config())
+    return merge(load_yaml(file, base) if file else base, {"env": env, "variant": variant})
 
 
 def _check_env(env: str, envs: Sequence[str], label: str) -> None:
@@ -79,7 +87,7 @@ def _read_flags(argv: Sequence[str]) -> dict[str, Any]:
     flags: dict[str, list[str]] = {}
     name = None
     for token in argv:
-        if re.match(r"--|-[a-zA-Z]", token):
+        if re.match(r"--|-[a-zA-Z]", token) and not (name and re.fullmatch(r"-(inf|nan)", token, re.IGNORECASE)):
             option, has_value, value = token.partition("=")
             name = option.lstrip("-").replace("-", "_")
             if name not in annotations or not option.startswith("--"):
@@ -101,6 +109,8 @@ def _flag_value(name: str, tokens: list[str], annotation: Any) -> Any:
         return check_value(option, [_number(token) for token in tokens], annotation)
     if len(tokens) != 1:
         raise UsageError(f"{option}: got {' '.join(tokens) or 'no value'}, allowed: one value")
+    if Path in get_args(plain) and not tokens[0]:
+        raise UsageError(f"{option}: got '', allowed: a path")
     if Path in get_args(plain):
         return Path(tokens[0])
     return check_value(option, _number(tokens[0]) if plain is int else tokens[0], annotation)

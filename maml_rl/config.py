@@ -1,10 +1,11 @@
 """Options: one frozen dataclass, from defaults, below a YAML preset, below the command line."""
 
+import contextlib
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import inf, isfinite, log
+from math import inf, log
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -25,12 +26,12 @@ class Within:
         return (self.low < value if self.open_low else self.low <= value) and value <= self.high
 
     def __str__(self) -> str:
-        low = "" if self.low == -inf else f"{'>' if self.open_low else '>='} {self.low:g}"
-        high = "" if self.high == inf else f"<= {self.high:g}"
+        low = "" if self.low == -inf else f"{'>' if self.open_low else '>='} {self.low}"
+        high = "" if self.high == inf else f"<= {self.high}"
         return " and ".join(part for part in (low, high) if part)
 
 
-Count = Annotated[int, Within(1)]
+Count = Annotated[int, Within(1, 1_000_000)]
 Fraction = Annotated[float, Within(0, 1)]
 
 
@@ -77,13 +78,13 @@ class Config:
     """Widths of the policy's hidden layers."""
     nonlinearity: Literal["relu", "tanh"] = "relu"
     """Nonlinearity of the policy's hidden layers."""
-    init_log_std: float = 0.0
+    init_log_std: Annotated[float, Within(-20, 5)] = 0.0
     """Start of the policy's log standard deviation, in units of its output."""
-    min_log_std: float = log(1e-6)
+    min_log_std: Annotated[float, Within(-20, 5)] = log(1e-6)
     """Floor of the policy's log standard deviation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where policy, adaptation and outer step run; auto takes CUDA where there is one. Physics runs on the CPU."""
-    num_threads: Annotated[int, Within(0)] = 0
+    num_threads: Annotated[int, Within(0, 1024)] = 0
     """CPU threads of the physics and of PyTorch; 0 takes one per CPU."""
     checkpoint_every: Count = 10
     """Iterations between checkpoints. The last iteration always gets one."""
@@ -100,8 +101,10 @@ def as_config(options: Config) -> Config:
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """'; nearest: ...' naming the valid name most like `name`, or '' where none is."""
-    match = difflib.get_close_matches(name, list(valid), n=1)
-    return f"; nearest: {match[0]}" if match else ""
+    lowered = {choice.lower(): choice for choice in valid}
+    matches = difflib.get_close_matches(name.lower(), lowered, n=1)
+    matches += [choice for choice in lowered if name and choice.startswith(name.lower())]
+    return f"; nearest: {lowered[matches[0]]}" if matches else ""
 
 
 def merge(base: Config, values: Mapping[str, Any], label: str = "{}") -> Config:
@@ -149,23 +152,34 @@ def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
         fits = isinstance(value, int) and not isinstance(value, bool) and value in within
         return f"an integer{bounds}", value if fits else None
     assert annotation is float, annotation
-    if isinstance(value, str):  # YAML 1.1 reads 1e-5, without a point, as text
-        try:
-            value = float(value)
-        except ValueError:
-            value = None
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value in within
-    return f"a number{bounds}", float(value) if fits else None
+    number = None
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        # YAML 1.1 reads 1e-5, without a point, as text.
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)
+    fits = number is not None and abs(number) < inf and number in within
+    return f"a number{bounds}", number if fits else None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """The safe loader, for which a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def load_yaml(path: Path, base: Config, option: str = "--config") -> Config:
     """`base` below the options in a YAML file. Raises UsageError where it cannot be read, parsed or understood."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), _UniqueKeyLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({reason})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = " ".join(str(error).split())
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a YAML file ({where})") from error
     if values is None:

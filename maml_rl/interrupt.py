@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as an exception that is raised only where nothing can be left half-done."""
+"""SIGINT, SIGTERM and SIGHUP as an exception that is raised only where nothing can be left half-done."""
 
 import contextlib
 import signal
@@ -15,7 +15,7 @@ class Interrupted(Exception):
 
 
 class StopSignals:
-    """Context manager that takes over SIGINT and SIGTERM: they end an `interruptible` block, and wait for the next."""
+    """Context manager: the signals end an `interruptible` block, or wait for the next. Ignored ones stay ignored."""
 
     def __init__(self) -> None:
         self._pending: int | None = None
@@ -23,7 +23,9 @@ class StopSignals:
         self._previous: dict[int, signal.Handlers] = {}
 
     def __enter__(self) -> "StopSignals":
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(signum) == signal.SIG_IGN:  # nohup
+                continue
             self._previous[signum] = signal.signal(signum, self._handle)  # type: ignore[assignment]
         return self
 

@@ -19,12 +19,13 @@ class MetricsWriter:
         """first_iteration: where the run goes on. Lines of later iterations, which a checkpoint did not keep, go."""
         path = run_dir / "metrics.jsonl"
         if path.exists():
-            lines = path.read_bytes().splitlines(keepends=True)
-            kept = lines[:first_iteration]  # one line per iteration, from 0
-            if kept != lines:
-                write_atomically(path, b"".join(kept))
+            content = path.read_bytes()
+            lines = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]  # one may be torn
+            kept = b"".join(line for line in lines if json.loads(line)["iteration"] < first_iteration)
+            if kept != content:
+                write_atomically(path, kept)
         self._file = path.open("a")
-        self._tensorboard = SummaryWriter(run_dir, purge_step=first_iteration or None)
+        self._tensorboard = SummaryWriter(run_dir, purge_step=first_iteration)
 
     def write(self, metrics: Metrics) -> None:
         """metrics: with the key `iteration`. Numbers that are not finite become null."""

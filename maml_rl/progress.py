@@ -1,11 +1,21 @@
 """What a run shows on standard error: a live bar on a terminal, plain lines elsewhere."""
 
+import contextlib
 import sys
 import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 from maml_rl.metrics import Metrics
 
@@ -17,13 +27,17 @@ class ProgressDisplay:
         self._name, self._iterations = name, iterations
         self._first, self._start = done, time.monotonic()
         self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self._bar = self._make_bar() if self._console.is_terminal else None
+        self._bar = self._make_bar() if sys.stderr.isatty() else None
         if self._bar:
             self._task = self._bar.add_task(name, total=iterations, completed=done, summary="", phase="")
 
     def say(self, line: str) -> None:
-        """Print a line, above the bar where there is one."""
-        self._console.print(line, markup=False)
+        """Print a line, above the bar where there is one. A reader that has gone away does not end the run."""
+        with contextlib.suppress(BrokenPipeError):
+            if self._bar:
+                self._console.print(line, markup=False)
+            else:
+                print(line, file=sys.stderr, flush=True)
 
     def phase(self, phase: str) -> None:
         """Say what is being done inside the iteration; seen on a terminal only."""
@@ -44,23 +58,25 @@ class ProgressDisplay:
             eta = _duration((self._iterations - done) * seconds)
             self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.1f} s/iteration  eta {eta}")
         if metrics["episodes/diverged"]:
-            self.say(
-                f"iteration {metrics['iteration']}: {metrics['episodes/diverged']} episodes diverged and were left out"
-            )
+            self.say(f"iteration {done}: {metrics['episodes/diverged']} episodes diverged and were left out")
         if not metrics["line_search/accepted"]:
-            self.say(f"iteration {metrics['iteration']}: the line search found no step; the policy stays as it was")
+            self.say(f"iteration {done}: the line search found no step; the policy stays as it was")
 
     def _make_bar(self) -> Progress:
-        columns = (
-            TextColumn("{task.description}"),
+        whole = Column(no_wrap=True)  # the bar gives way first
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", table_column=whole),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[summary]}"),
-            TextColumn("[dim]{task.fields[phase]}"),
-        )
+            MofNCompleteColumn(table_column=whole),
+            TextColumn("eta", table_column=whole),
+            TimeRemainingColumn(table_column=whole),
+            TextColumn("{task.fields[summary]}", table_column=whole),
+        ]
+        if self._console.width >= 110:  # on 80 columns these would push the others out
+            columns += [
+                TimeElapsedColumn(table_column=whole),
+                TextColumn("[dim]{task.fields[phase]}", table_column=whole),
+            ]
         return Progress(*columns, console=self._console, speed_estimate_period=3600)
 
     def __enter__(self) -> "ProgressDisplay":

@@ -1,6 +1,10 @@
 """The folder of a run: config.yaml, metrics.jsonl, TensorBoard event files, checkpoints/."""
 
+import contextlib
+import fcntl
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from maml_rl.atomic_file import write_atomically
@@ -8,7 +12,9 @@ from maml_rl.config import Config, UsageError, dump_yaml
 
 
 def default_run_dir(config: Config) -> Path:
-    return Path("runs") / f"{config.env}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    """runs/<env>-<seed>-<time>, with a number behind it where another run began in the same second."""
+    path = Path("runs") / f"{config.env}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return next(each for each in (path, *(Path(f"{path}-{n}") for n in range(2, 1000))) if not each.exists())
 
 
 def create_run_dir(run_dir: Path) -> None:
@@ -23,6 +29,21 @@ def create_run_dir(run_dir: Path) -> None:
         raise UsageError(
             f"--run-dir: got {str(run_dir)!r}, allowed: a folder that can be written ({error.strerror})"
         ) from error
+
+
+@contextlib.contextmanager
+def lock_run_dir(run_dir: Path) -> Iterator[None]:
+    """Hold the folder for this process. Raises UsageError where another holds it, or where it cannot be written."""
+    if not all(os.access(path, os.W_OK) for path in (run_dir, run_dir / "checkpoints")):
+        raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that can be written")
+    folder = os.open(run_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that no other process is writing") from error
+    finally:
+        os.close(folder)
 
 
 def write_config(run_dir: Path, config: Config) -> None:

@@ -3,12 +3,15 @@
 python -m maml_rl.train --env halfcheetah-vel
 """
 
+import signal
+
+if __name__ == "__main__":  # PyTorch takes two seconds to import: until StopSignals takes over, Ctrl-C just ends them
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 import envs
 from envs import TaskEnv
@@ -18,9 +21,10 @@ from maml_rl.config import Config, UsageError, as_config
 from maml_rl.interrupt import Interrupted, StopSignals
 from maml_rl.meta_update import initial_state, meta_update
 from maml_rl.metrics import MetricsWriter
+from maml_rl.parallel import use_threads
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.progress import ProgressDisplay
-from maml_rl.run_directory import create_run_dir, default_run_dir, write_config
+from maml_rl.run_directory import create_run_dir, default_run_dir, lock_run_dir, write_config
 from maml_rl.wiring import choose_device, make_env, make_policy
 
 PROG = "python -m maml_rl.train"
@@ -39,8 +43,8 @@ def train(
         MetricsWriter(run_dir, state.iteration) as writer,
         ProgressDisplay(config.env, config.iterations, state.iteration) as progress,
     ):
-        left = config.iterations - state.iteration
-        progress.say(f"writing to {run_dir}" if left else f"{run_dir} has done its {config.iterations} iterations")
+        since = f", from iteration {state.iteration} on" if state.iteration else ""
+        progress.say(f"writing to {run_dir}{since}")
         try:
             while state.iteration < config.iterations:
                 with signals.interruptible():
@@ -60,38 +64,39 @@ def train(
 def run(options: Options, signals: StopSignals) -> None:
     """Wire a run together from its options, new or resumed, and train. Raises UsageError before it writes anything."""
     config = as_config(options)
-    if config.curvature_episodes > config.episodes_per_task:
-        given, most = config.curvature_episodes, config.episodes_per_task
-        raise UsageError(f"--curvature-episodes: got {given}, allowed: 0 to {most}, as --episodes-per-task has it")
     device = choose_device(config.device)
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
+    use_threads(config.num_threads)
     env = make_env(config)
     policy = make_policy(config, env)
     if options.resume:
         run_dir = options.resume
         state = load_checkpoint(latest_checkpoint(run_dir / "checkpoints"), policy)
         if config.iterations < state.iteration:
-            raise UsageError(
-                f"--iterations: got {config.iterations}, allowed: >= {state.iteration}, which the run has done"
-            )
+            allowed = f">= {state.iteration}, which the run has done"
+            raise UsageError(f"--iterations: got {config.iterations}, allowed: {allowed}")
+        if config.iterations == state.iteration:
+            print(f"{run_dir} has done its {state.iteration} iterations; --iterations N goes on", file=sys.stderr)
+            return
     else:
         run_dir = options.run_dir or default_run_dir(config)
         state = initial_state(config, policy)
         create_run_dir(run_dir)
-        save_checkpoint(run_dir / "checkpoints", state, policy, config)  # from here on there is one to resume from
-    write_config(run_dir, config)
-    train(config, run_dir, env, policy, State(state.theta.to(device), state.iteration, state.env_steps), signals)
+    with lock_run_dir(run_dir):
+        write_config(run_dir, config)
+        if not options.resume:  # from here on there is one to resume from
+            save_checkpoint(run_dir / "checkpoints", state, policy, config)
+        state = State(state.theta.to(device), state.iteration, state.env_steps)
+        train(config, run_dir, env, policy, state, signals)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit status: 0 done, 2 bad input, 130 after SIGINT, 143 after SIGTERM."""
+    """The command. Returns the exit status: 0 done, 2 bad input, 128 + signal after SIGINT, SIGTERM or SIGHUP."""
     try:
         options = parse_command_line(sys.argv[1:] if argv is None else argv, PROG, DESCRIPTION, list(envs.ENVS))
         with StopSignals() as signals:
             run(options, signals)
     except UsageError as error:
-        print(f"maml_rl.train: {error}", file=sys.stderr)
+        print(f"maml_rl.train: {error}".replace("\n", "\\n"), file=sys.stderr)
         return 2
     except Interrupted as interrupted:
         return interrupted.exit_status

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from maml_rl.run_directory import lock_run_dir
 from maml_rl.train import main
 from tests.maml_rl.test_train import TINY, train
 
@@ -55,10 +56,18 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--nonlinearity", "rellu"], ["--nonlinearity", "'rellu'", "relu, tanh", "nearest: relu"]),
         (["--variant", "pearl"], ["--variant", "'pearl'", "maml, promp"]),
         (["--seed", "-1"], ["--seed", "-1"]),
+        (["--seed", "99999999999"], ["--seed", "<= 4294967295"]),
+        (["--inner-lr", "-inf"], ["--inner-lr", "'-inf'", "a number"]),
+        (["--horizon", "10000000"], ["--horizon", "<= 1000000"]),
+        (["--run-dir", ""], ["--run-dir", "a path"]),
+        (["--env", "HALFCHEETAH-VEL"], ["nearest: halfcheetah-vel"]),
+        (["--env", "nav"], ["nearest: navigation-2d"]),
+        (["--variant", "promp"], ["--variant", "'promp'", "navigation-2d: maml"]),
+        (["--a\nb"], ["unknown option"]),
         (["--curvature-episodes", "21"], ["--curvature-episodes", "21", "0 to 20"]),
         (["--config", "missing.yaml"], ["--config", "missing.yaml", "No such file"]),
         (["--config", "."], ["--config", "readable YAML file"]),
-        (["--resume", "missing"], ["--resume", "missing", "No such file"]),
+        (["--resume", "missing"], ["--resume", "missing", "a run directory"]),
         (["--resume", "a", "--run-dir", "b"], ["--run-dir", "--resume"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and value[0].startswith("-") else None,
@@ -78,6 +87,10 @@ def test_options(fails, arguments, parts) -> None:
         ("- 1\n- 2", ["options.yaml", "mapping"]),
         ("a: [", ["options.yaml", "YAML"]),
         ("3: 4", ["3", "unknown option"]),
+        ("seed: 1\nseed: 2", ["options.yaml", "'seed' stands there twice"]),
+        ("env: 2020-13-45", ["options.yaml", "month must be in"]),
+        ("[" * 3000, ["options.yaml"]),
+        ("inner_lr: " + "9" * 400, ["inner_lr"]),
     ],
 )
 def test_yaml_files(fails, tmp_path, text, parts) -> None:
@@ -130,6 +143,17 @@ def test_resuming_what_cannot_be_resumed(fails, tmp_path, capsys) -> None:
     for path in checkpoint.parent.iterdir():
         path.unlink()
     fails(["--resume", "run"], "--resume", "run", "checkpoint")
+
+
+def test_a_run_that_another_process_writes_or_that_has_ended(fails, tmp_path, capsys) -> None:
+    train(tmp_path / "run", "--iterations", "1")
+    capsys.readouterr()
+    with lock_run_dir(tmp_path / "run"):
+        fails(["--resume", "run", "--iterations", "2"], "--resume", "run", "no other process")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert main(["--resume", "run"]) == 0
+    assert "has done its 1 iterations" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
 
 def test_a_family_that_a_config_of_a_run_names_must_exist(fails, tmp_path, capsys) -> None:

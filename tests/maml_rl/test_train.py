@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_a_run_writes_what_the_readme_says(tmp_path, capsys) -> None:
         "iteration-000002.safetensors",
         "iteration-000003.safetensors",
     ]
+    assert all(0 < b["env_steps"] - a["env_steps"] <= 3 * 2 * 10 * 2 for a, b in pairwise(rows))
     events = EventAccumulator(str(run)).Reload()
     assert [event.step for event in events.Scalars("return/post")] == [0, 1, 2]
     assert events.Scalars("kl")[1].value == pytest.approx(rows[1]["kl"])
@@ -90,6 +92,16 @@ def test_resuming_from_an_older_checkpoint_leaves_no_gap_and_no_duplicate(tmp_pa
         file.write('{"iteration": 4, "env_st')
     assert main(["--resume", str(tmp_path / "run")]) == 0
     assert without_times(metrics(tmp_path / "run")) == without_times(before)
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert [event.step for event in events.Scalars("kl")] == [0, 1, 2, 3]
+
+
+def test_the_number_of_threads_changes_nothing(tmp_path) -> None:
+    size = ["--episodes-per-task", "20", "--horizon", "100", "--hidden-sizes", "64"]
+    for threads in ("1", "2"):
+        train(tmp_path / threads, "--iterations", "2", *size, "--num-threads", threads, env="halfcheetah-vel")
+    assert without_times(metrics(tmp_path / "1")) == without_times(metrics(tmp_path / "2"))
+    assert_same_tensors(checkpoint_bytes(tmp_path / "1", 2), checkpoint_bytes(tmp_path / "2", 2))
 
 
 def test_a_rejected_line_search_is_logged_and_moves_nothing(tmp_path, capsys) -> None:
@@ -131,7 +143,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "maml_rl.train", *arguments]
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("preset", sorted(PRESETS.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_config_runs_one_small_iteration(preset, tmp_path) -> None:
     arguments = command("--config", str(preset), *TINY, "--iterations", "1", "--run-dir", "run", "--device", "cpu")
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
@@ -147,6 +159,10 @@ def test_every_config_runs_one_small_iteration(preset, tmp_path) -> None:
 
 def test_every_family_has_its_protocol() -> None:
     assert {path.stem for path in PRESETS.glob("*.yaml")} == set(envs.ENVS)
+    for path in PRESETS.glob("promp/*.yaml"):
+        preset = yaml.safe_load(path.read_text())
+        assert (preset["env"], preset["variant"]) == (path.stem, "promp")
+        assert preset["horizon"] == envs.make(path.stem, 1, 1, "promp").horizon
     for name, constructor in envs.ENVS.items():
         preset = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
         assert preset["env"] == name

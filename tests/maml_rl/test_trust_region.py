@@ -73,7 +73,7 @@ def test_backtracks_until_the_kl_is_kept_and_the_loss_improves() -> None:
     assert step.loss == -1
 
 
-@pytest.mark.parametrize("loss", [1.0, float("nan")])
+@pytest.mark.parametrize("loss", [0.0, 1.0, float("nan")])
 def test_a_rejected_line_search_is_a_result(loss: float) -> None:
     theta = torch.zeros(2, dtype=torch.float64)
     step = trust_region_step(
