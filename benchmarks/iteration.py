@@ -10,6 +10,7 @@ import tyro
 from benchmarks.measure import machine, peak_memory_gb
 from maml_rl.config import PRESETS, Config, load_yaml, merge
 from maml_rl.meta_update import initial_state, meta_update
+from maml_rl.parallel import use_threads
 from maml_rl.wiring import choose_device, make_env, make_policy
 
 
@@ -50,5 +51,6 @@ def measure(options: Options) -> dict[str, float]:
 
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
+    use_threads(0)
     setting = {"benchmark": "iteration", "env": options.env, "variant": options.variant}
     print(json.dumps(setting | measure(options) | machine(choose_device(options.device))))

@@ -9,6 +9,7 @@ and an addition. Activations recomputed on the way are not counted. The machine'
 """
 
 import json
+import os
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -19,6 +20,7 @@ import tyro
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
 from maml_rl.maml import meta_objective
+from maml_rl.parallel import use_threads
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.samples import Samples
 from maml_rl.trust_region import trust_region_step
@@ -85,8 +87,10 @@ def main(options: Options) -> None:
         assert step.accepted
 
     def matrix_products() -> None:
+        torch.set_num_threads(os.cpu_count() or 1)
         for _ in range(200):
             x @ weight
+        torch.set_num_threads(1)
 
     product, matrix = median_seconds(
         lambda: objective.fisher_vector_product(theta), matrix_products, repeats=options.repeats, device=device
@@ -107,4 +111,5 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
+    use_threads(0)
     main(tyro.cli(Options, description=__doc__))

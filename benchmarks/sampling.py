@@ -15,6 +15,7 @@ import envs
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
 from envs.half_cheetah import HalfCheetah
+from maml_rl.parallel import use_threads
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.sampler import collect
 from maml_rl.wiring import choose_device
@@ -68,5 +69,6 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
 
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
+    use_threads(0)
     results = [measure(options, variant) for variant in ("maml", "promp")]
     print(json.dumps({"benchmark": "sampling", "results": results} | machine(choose_device(options.device))))

@@ -8,6 +8,7 @@ import tyro
 
 from benchmarks import iteration
 from benchmarks.measure import machine
+from maml_rl.parallel import use_threads
 from maml_rl.wiring import choose_device
 
 
@@ -21,6 +22,7 @@ class Options:
 
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
+    use_threads(0)
     base = iteration.Options(env=options.env, iterations=options.iterations, device=options.device)
     # In growing order: the peak memory of the process is then that of the largest so far.
     rows = [iteration.measure(replace(base, num_tasks=num_tasks)) for num_tasks in sorted(options.tasks)]
