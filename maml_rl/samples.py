@@ -9,7 +9,7 @@ from maml_rl.baseline import baseline_features, fit_baseline, predict_values
 from maml_rl.returns import discounted_returns, generalized_advantages
 from maml_rl.trajectories import Trajectories
 
-# Rows that a product of a [rows, 100] and a [100, 100] matrix takes through a CPU core's caches at full speed. A batched
+# Rows that a product of a [rows, 100] and a [100, 100] matrix takes through a core's caches at full speed. A batched
 # product of all tasks at once ran at less than half of the rate (46 against 118 GFLOP/s, 40 x 4000 rows, 2 cores).
 CACHE_ROWS = 2048
 
