@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maml_rl.atomic_file import write_atomically
-from maml_rl.config import Config, UsageError, dump_yaml
+from maml_rl.config import Config, UsageError, dump_yaml, parse_yaml
 from maml_rl.policies import GaussianMlpPolicy
 
 FORMAT_VERSION = "1"
@@ -35,7 +35,7 @@ def save_checkpoint(folder: Path, state: State, policy: GaussianMlpPolicy, confi
         "env_steps": str(state.env_steps),
         "config": dump_yaml(config),
     }
-    path = folder / f"iteration-{state.iteration:06d}.safetensors"
+    path = folder / checkpoint_name(state.iteration)
     write_atomically(path, safetensors.torch.save(tensors, metadata))
     return path
 
@@ -49,8 +49,11 @@ def latest_checkpoint(folder: Path) -> Path:
     return checkpoints[max(checkpoints)]
 
 
-def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> State:
-    """Read a checkpoint of `policy`. Raises UsageError where it is missing, truncated, foreign, or of other sizes."""
+def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> tuple[State, Config]:
+    """Read a checkpoint of `policy`, and the configuration it was made with.
+
+    Raises UsageError where it is missing, truncated, foreign, or of other sizes.
+    """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -59,20 +62,25 @@ def load_checkpoint(path: Path, policy: GaussianMlpPolicy) -> State:
             found = metadata.get("format_version")
             raise UsageError(f"checkpoint {path}: got format version {found}, allowed: {FORMAT_VERSION}")
         iteration, env_steps = int(metadata["iteration"]), int(metadata["env_steps"])
-        if min(iteration, env_steps) < 0 or any(tensor.dtype != torch.float32 for tensor in tensors.values()):
-            raise ValueError("a count below 0, or parameters other than float32")
+        if checkpoint_name(iteration) != path.name or not 0 <= env_steps < 2**63:
+            raise ValueError(f"its metadata say iteration {iteration}, {env_steps} env steps")
+        config = parse_yaml(metadata["config"], Config(), label=f"checkpoint {path}")
+    except UsageError:
+        raise
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(
-            f"checkpoint {path}: got a file that cannot be read ({error}), allowed: a whole checkpoint"
-        ) from error
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name in sorted(shapes.keys() | policy.parameter_shapes.keys()):
-        got, wanted = shapes.get(name), policy.parameter_shapes.get(name)
-        if got != wanted:
-            raise UsageError(f"checkpoint {path}: got {name} of shape {got}, allowed: {wanted}, as its config has it")
+        got = f"a file that cannot be read ({error})"
+        raise UsageError(f"checkpoint {path}: got {got}, allowed: a whole checkpoint") from error
+    found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    wanted = {name: (torch.float32, shape) for name, shape in policy.parameter_shapes.items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            got, allowed = (" ".join(map(str, each[name])) if name in each else "none" for each in (found, wanted))
+            raise UsageError(f"checkpoint {path}: got {name}: {got}, allowed: {allowed}, as its config has it")
     theta = torch.cat([tensors[name].flatten() for name in policy.parameter_shapes])
     if not theta.isfinite().all():
         raise UsageError(f"checkpoint {path}: got parameters that are not finite, allowed: numbers")
-    return State(theta, iteration, env_steps)
+    return State(theta, iteration, env_steps), config
+
+
+def checkpoint_name(iteration: int) -> str:
+    return f"iteration-{iteration:06d}.safetensors"

@@ -1,6 +1,7 @@
 """From argv to a checked configuration: defaults < preset of the family < --config FILE < flags."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
             if other in flags:
                 raise UsageError(f"{_option(other)}: not allowed with --resume, which takes the run's own")
         source = flags["resume"] / "config.yaml"
-        if not source.is_file():
+        if not os.path.isfile(source):  # unlike Path.is_file, false for a name that is too long
             raise UsageError(f"--resume: got {str(flags['resume'])!r}, allowed: a run directory, with a config.yaml")
         base = load_yaml(source, Config(), option="--resume")
         for name, value in flags.items():
@@ -121,4 +122,4 @@ def _option(name: str) -> str:
 
 
 def _number(token: str) -> int | str:
-    return int(token) if re.fullmatch(r"[+-]?[0-9]+", token) else token
+    return int(token) if re.fullmatch(r"[+-]?[0-9]{1,18}", token) else token

@@ -74,8 +74,8 @@ class Config:
     """Candidates of the line search."""
     backtrack_ratio: Annotated[float, Within(0, 1, open_low=True)] = 0.8
     """Length of each candidate of the line search over the one before."""
-    hidden_sizes: tuple[Count, ...] = (100, 100)
-    """Widths of the policy's hidden layers."""
+    hidden_sizes: tuple[Annotated[int, Within(1, 10_000)], ...] = (100, 100)
+    """Widths of the policy's hidden layers; none for a linear policy."""
     nonlinearity: Literal["relu", "tanh"] = "relu"
     """Nonlinearity of the policy's hidden layers."""
     init_log_std: Annotated[float, Within(-20, 5)] = 0.0
@@ -175,18 +175,25 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def load_yaml(path: Path, base: Config, option: str = "--config") -> Config:
     """`base` below the options in a YAML file. Raises UsageError where it cannot be read, parsed or understood."""
     try:
-        values = yaml.load(path.read_text(), _UniqueKeyLoader)
+        text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({reason})") from error
+    return parse_yaml(text, base, label=str(path))
+
+
+def parse_yaml(text: str, base: Config, label: str) -> Config:
+    """`base` below the options in YAML. Raises UsageError, beginning with `label`, where it is not understood."""
+    try:
+        values = yaml.load(text, _UniqueKeyLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        where = " ".join(str(error).split())
-        raise UsageError(f"{option}: got {str(path)!r}, allowed: a YAML file ({where})") from error
+        where = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise UsageError(f"{label}: got what cannot be parsed ({where}), allowed: YAML") from error
     if values is None:
         values = {}
     if not isinstance(values, dict):
-        raise UsageError(f"{option}: got {str(path)!r}, allowed: a YAML mapping of options to values")
-    return merge(base, values, label=f"{path}: {{}}")
+        raise UsageError(f"{label}: got a {type(values).__name__}, allowed: a YAML mapping of options to values")
+    return merge(base, values, label=f"{label}: {{}}")
 
 
 def dump_yaml(config: Config) -> str:

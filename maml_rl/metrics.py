@@ -8,6 +8,7 @@ from types import TracebackType
 from torch.utils.tensorboard import SummaryWriter
 
 from maml_rl.atomic_file import write_atomically
+from maml_rl.config import UsageError
 
 Metrics = dict[str, float | int | bool]
 
@@ -19,9 +20,7 @@ class MetricsWriter:
         """first_iteration: where the run goes on. Lines of later iterations, which a checkpoint did not keep, go."""
         path = run_dir / "metrics.jsonl"
         if path.exists():
-            content = path.read_bytes()
-            lines = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]  # one may be torn
-            kept = b"".join(line for line in lines if json.loads(line)["iteration"] < first_iteration)
+            content, kept = _read(path, first_iteration)
             if kept != content:
                 write_atomically(path, kept)
         self._file = path.open("a")
@@ -45,3 +44,17 @@ class MetricsWriter:
     ) -> None:
         self._file.close()
         self._tensorboard.close()
+
+
+def _read(path: Path, first_iteration: int) -> tuple[bytes, bytes]:
+    """What a metrics.jsonl holds, and its lines before `first_iteration`. A last line may be torn; others raise."""
+    kept: list[bytes] = []
+    try:
+        content = path.read_bytes()
+        for line in content.splitlines(keepends=True):
+            if line.endswith(b"\n") and json.loads(line)["iteration"] < first_iteration:
+                kept.append(line)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        where = f"line {len(kept) + 1} that cannot be read ({error})"
+        raise UsageError(f"{path}: got {where}, allowed: metrics of a run") from error
+    return content, b"".join(kept)

@@ -27,7 +27,7 @@ def use_threads(num_threads: int) -> None:
 
 @contextlib.contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Run PyTorch's operations on the calling thread alone, and on others started inside on theirs."""
+    """Run each of PyTorch's operations on the thread that calls it, and no other."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,6 +1,7 @@
 """What a run shows on standard error: a live bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import os
 import sys
 import time
 from types import TracebackType
@@ -26,18 +27,19 @@ class ProgressDisplay:
     def __init__(self, name: str, iterations: int, done: int) -> None:
         self._name, self._iterations = name, iterations
         self._first, self._start = done, time.monotonic()
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self._bar = self._make_bar() if sys.stderr.isatty() else None
+        self._stream = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - there is none after 2>&-
+        self._console = Console(file=self._stream, highlight=False, soft_wrap=True)
+        self._bar = self._make_bar() if self._stream.isatty() else None
         if self._bar:
             self._task = self._bar.add_task(name, total=iterations, completed=done, summary="", phase="")
 
     def say(self, line: str) -> None:
         """Print a line, above the bar where there is one. A reader that has gone away does not end the run."""
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             if self._bar:
                 self._console.print(line, markup=False)
             else:
-                print(line, file=sys.stderr, flush=True)
+                print(line, file=self._stream, flush=True)
 
     def phase(self, phase: str) -> None:
         """Say what is being done inside the iteration; seen on a terminal only."""
@@ -88,7 +90,8 @@ class ProgressDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar:
-            self._bar.stop()
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._bar.stop()
 
 
 def _duration(seconds: float) -> str:

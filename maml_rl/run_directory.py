@@ -38,10 +38,12 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
         raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that can be written")
     folder = os.open(run_dir, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            allowed = "a run that no other process is writing"
+            raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: {allowed}") from error
         yield
-    except BlockingIOError as error:
-        raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that no other process is writing") from error
     finally:
         os.close(folder)
 

@@ -5,7 +5,8 @@ python -m maml_rl.train --env halfcheetah-vel
 
 import signal
 
-if __name__ == "__main__":  # PyTorch takes two seconds to import: until StopSignals takes over, Ctrl-C just ends them
+# PyTorch takes two seconds to import. Until StopSignals takes over, Ctrl-C just ends the process.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import shlex
@@ -16,7 +17,7 @@ from pathlib import Path
 import envs
 from envs import TaskEnv
 from maml_rl.checkpoint import State, latest_checkpoint, load_checkpoint, save_checkpoint
-from maml_rl.command_line import Options, parse_command_line
+from maml_rl.command_line import FREE_ON_RESUME, Options, parse_command_line
 from maml_rl.config import Config, UsageError, as_config
 from maml_rl.interrupt import Interrupted, StopSignals
 from maml_rl.meta_update import initial_state, meta_update
@@ -36,13 +37,14 @@ def train(
 ) -> State:
     """Iterate from `state` to `config.iterations`, writing metrics and checkpoints into `run_dir`.
 
-    On SIGINT and SIGTERM writes a checkpoint of the last whole iteration, then raises Interrupted.
+    On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole iteration, then raises Interrupted.
     """
     checkpoints = run_dir / "checkpoints"
     with (
         MetricsWriter(run_dir, state.iteration) as writer,
         ProgressDisplay(config.env, config.iterations, state.iteration) as progress,
     ):
+        write_config(run_dir, config)
         since = f", from iteration {state.iteration} on" if state.iteration else ""
         progress.say(f"writing to {run_dir}{since}")
         try:
@@ -68,25 +70,35 @@ def run(options: Options, signals: StopSignals) -> None:
     use_threads(config.num_threads)
     env = make_env(config)
     policy = make_policy(config, env)
-    if options.resume:
-        run_dir = options.resume
-        state = load_checkpoint(latest_checkpoint(run_dir / "checkpoints"), policy)
-        if config.iterations < state.iteration:
-            allowed = f">= {state.iteration}, which the run has done"
-            raise UsageError(f"--iterations: got {config.iterations}, allowed: {allowed}")
-        if config.iterations == state.iteration:
-            print(f"{run_dir} has done its {state.iteration} iterations; --iterations N goes on", file=sys.stderr)
-            return
-    else:
-        run_dir = options.run_dir or default_run_dir(config)
-        state = initial_state(config, policy)
+    run_dir = options.resume or options.run_dir or default_run_dir(config)
+    if not options.resume:
         create_run_dir(run_dir)
     with lock_run_dir(run_dir):
-        write_config(run_dir, config)
-        if not options.resume:  # from here on there is one to resume from
+        if options.resume:
+            state = resumed_state(run_dir, config, policy)
+        else:  # from here on there is a checkpoint to resume from
+            state = initial_state(config, policy)
             save_checkpoint(run_dir / "checkpoints", state, policy, config)
+        if options.resume and state.iteration == config.iterations:
+            print(f"{run_dir} has done its {state.iteration} iterations; --iterations N goes on", file=sys.stderr)
+            return
         state = State(state.theta.to(device), state.iteration, state.env_steps)
         train(config, run_dir, env, policy, state, signals)
+
+
+def resumed_state(run_dir: Path, config: Config, policy: GaussianMlpPolicy) -> State:
+    """The last checkpoint of a run. Raises UsageError where it does not go with the run's configuration."""
+    path = latest_checkpoint(run_dir / "checkpoints")
+    state, made_with = load_checkpoint(path, policy)
+    for name in set(vars(config)) - set(FREE_ON_RESUME):
+        if getattr(config, name) != getattr(made_with, name):
+            got, allowed = getattr(config, name), getattr(made_with, name)
+            raise UsageError(f"{run_dir / 'config.yaml'}: {name}: got {got!r}, allowed: {allowed!r}, as {path} has it")
+    if config.iterations < state.iteration:
+        raise UsageError(
+            f"--iterations: got {config.iterations}, allowed: >= {state.iteration}, which the run has done"
+        )
+    return state
 
 
 def main(argv: Sequence[str] | None = None) -> int:

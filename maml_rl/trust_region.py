@@ -32,7 +32,10 @@ def conjugate_gradient(
         if square <= smallest:
             break
         A_direction = product(direction)
-        alpha = square / float(direction @ A_direction)
+        curvature = float(direction @ A_direction)
+        if not curvature > 0:  # not positive definite, to the machine's precision
+            break
+        alpha = square / curvature
         x, A_x = x + alpha * direction, A_x + alpha * A_direction
         residual = b - A_x
         square, previous = float(residual @ residual), square
@@ -66,6 +69,7 @@ def trust_region_step(
     loss_before, kl_before = evaluate(theta)
     direction, damped_direction = conjugate_gradient(damped, gradient, cg_iterations)
     curvature = float(direction @ damped_direction)
+    backtracks = 0
     if curvature > 0:  # false for a zero gradient, and for NaN
         full_step = (2 * max_kl / curvature) ** 0.5 * direction
         for backtracks in range(max_backtracks):
@@ -73,4 +77,5 @@ def trust_region_step(
             loss, kl = evaluate(candidate)
             if loss < loss_before and kl <= max_kl:
                 return Step(candidate, loss, kl, accepted=True, backtracks=backtracks)
-    return Step(theta, loss_before, kl_before, accepted=False, backtracks=max_backtracks)
+        backtracks = max_backtracks
+    return Step(theta, loss_before, kl_before, accepted=False, backtracks=backtracks)

@@ -68,6 +68,8 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--config", "missing.yaml"], ["--config", "missing.yaml", "No such file"]),
         (["--config", "."], ["--config", "readable YAML file"]),
         (["--resume", "missing"], ["--resume", "missing", "a run directory"]),
+        (["--resume", "x" * 300], ["--resume", "a run directory"]),
+        (["--seed", "9" * 5000], ["--seed", "an integer"]),
         (["--resume", "a", "--run-dir", "b"], ["--run-dir", "--resume"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and value[0].startswith("-") else None,
@@ -139,7 +141,14 @@ def test_resuming_what_cannot_be_resumed(fails, tmp_path, capsys) -> None:
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace("- 8", "- 9"))
     fails(["--resume", "run"], str(checkpoint.relative_to(tmp_path)), "layer0.bias", "(8,)", "(9,)")
+    (run / "config.yaml").write_text(config.replace("nonlinearity: relu", "nonlinearity: tanh"))
+    fails(["--resume", "run", "--iterations", "3"], "config.yaml", "nonlinearity", "'tanh'", "'relu'")
     (run / "config.yaml").write_text(config)
+    rows = (run / "metrics.jsonl").read_text()
+    for damage in ("garbage\n", "[1]\n", "{}\n"):
+        (run / "metrics.jsonl").write_text(damage + rows)
+        fails(["--resume", "run", "--iterations", "3"], "metrics.jsonl", "line 1")
+    (run / "metrics.jsonl").write_text(rows)
     for path in checkpoint.parent.iterdir():
         path.unlink()
     fails(["--resume", "run"], "--resume", "run", "checkpoint")

@@ -16,7 +16,8 @@ STATE = State(POLICY.initial_parameters(KeyedGenerator(1)), iteration=12, env_st
 def test_what_is_saved_is_what_is_loaded(tmp_path) -> None:
     path = save_checkpoint(tmp_path, STATE, POLICY, Config())
     assert path.name == "iteration-000012.safetensors"
-    loaded = load_checkpoint(path, POLICY)
+    loaded, config = load_checkpoint(path, POLICY)
+    assert config == Config()
     assert torch.equal(loaded.theta, STATE.theta)
     assert (loaded.iteration, loaded.env_steps) == (12, 345)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]  # no temporary file stays behind
@@ -37,9 +38,9 @@ def test_bad_checkpoints_are_named(tmp_path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         load_checkpoint(tmp_path / "iteration-000001.safetensors", POLICY)
     path = save_checkpoint(tmp_path, STATE, POLICY, Config())
-    with pytest.raises(UsageError, match=r"layer0.bias of shape \(4,\), allowed: \(5,\)"):
+    with pytest.raises(UsageError, match=r"layer0.bias: torch.float32 \(4,\), allowed: torch.float32 \(5,\)"):
         load_checkpoint(path, dataclasses.replace(POLICY, hidden_sizes=(5,)))
-    with pytest.raises(UsageError, match=r"layer1.bias of shape \(2,\), allowed: \(4,\)"):
+    with pytest.raises(UsageError, match=r"layer1.bias: torch.float32 \(2,\), allowed: torch.float32 \(4,\)"):
         load_checkpoint(path, dataclasses.replace(POLICY, hidden_sizes=(4, 4)))
     whole = path.read_bytes()
     for content in (whole[:-1], whole[:100], b"", b"\x80\x04pickle"):
@@ -47,6 +48,13 @@ def test_bad_checkpoints_are_named(tmp_path) -> None:
         with pytest.raises(UsageError, match="cannot be read"):
             load_checkpoint(path, POLICY)
         assert path.read_bytes() == content
+    path.write_bytes(whole)
+    with pytest.raises(UsageError, match="metadata say iteration 12"):
+        load_checkpoint(path.rename(tmp_path / "iteration-000013.safetensors"), POLICY)
+    with pytest.raises(UsageError, match="not finite"):
+        load_checkpoint(
+            save_checkpoint(tmp_path, dataclasses.replace(STATE, theta=STATE.theta / 0), POLICY, Config()), POLICY
+        )
     path.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
     with pytest.raises(UsageError, match="format version None"):
         load_checkpoint(path, POLICY)

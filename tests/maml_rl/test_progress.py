@@ -53,3 +53,4 @@ def test_elsewhere_there_are_plain_lines_and_a_closed_pipe_does_no_harm() -> Non
     os.close(reader)
     subprocess.run([sys.executable, "-c", SCRIPT], stderr=writer, check=True, timeout=60)
     os.close(writer)
+    subprocess.run(["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, SCRIPT], check=True, timeout=60)

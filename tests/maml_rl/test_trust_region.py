@@ -89,6 +89,9 @@ def test_a_zero_gradient_stays_where_it_is() -> None:
     theta = torch.ones(2, dtype=torch.float64)
     step = trust_region_step(theta, torch.zeros(2, dtype=torch.float64), lambda v: v, lambda x: (0.0, 0.0), **SETTINGS)
     assert not step.accepted
+    assert step.backtracks == 0  # no candidate was tried
+    flat = trust_region_step(theta, theta, lambda v: 0 * v, lambda x: (0.0, 0.0), **SETTINGS)
+    assert not flat.accepted
     assert torch.equal(step.theta, theta)
 
 
