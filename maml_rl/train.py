@@ -90,8 +90,8 @@ def resumed_state(run_dir: Path, config: Config, policy: GaussianMlpPolicy) -> S
     """The last checkpoint of a run. Raises UsageError where it does not go with the run's configuration."""
     path = latest_checkpoint(run_dir / "checkpoints")
     state, made_with = load_checkpoint(path, policy)
-    for name in set(vars(config)) - set(FREE_ON_RESUME):
-        if getattr(config, name) != getattr(made_with, name):
+    for name in vars(config):
+        if name not in FREE_ON_RESUME and getattr(config, name) != getattr(made_with, name):
             got, allowed = getattr(config, name), getattr(made_with, name)
             raise UsageError(f"{run_dir / 'config.yaml'}: {name}: got {got!r}, allowed: {allowed!r}, as {path} has it")
     if config.iterations < state.iteration:
