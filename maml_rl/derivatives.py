@@ -1,6 +1,6 @@
 """A policy's first derivatives, kept so that they can be multiplied with: the plain form, by autograd, for any policy.
 
-`maml_rl.mlp_derivatives` has the same two functions for multi-layer perceptrons, by hand and faster.
+`maml_rl.mlp_derivatives` has the same two functions for multi-layer perceptrons, by hand and in less memory.
 """
 
 from collections.abc import Callable
