@@ -11,7 +11,7 @@ from benchmarks.measure import machine, peak_memory_gb
 from maml_rl.config import PRESETS, Config, load_yaml, merge
 from maml_rl.meta_update import initial_state, meta_update
 from maml_rl.parallel import use_threads
-from maml_rl.wiring import choose_device, make_env, make_policy
+from maml_rl.wiring import choose_device, make_envs, make_policy
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ def measure(options: Options) -> dict[str, float]:
     values = {"variant": options.variant, "device": options.device}
     values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
     config = merge(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
-    env = make_env(config)
-    policy = make_policy(config, env)
+    env_parts = make_envs(config)
+    policy = make_policy(config, env_parts[0])
     start = initial_state(config, policy)
     state = replace(start, theta=start.theta.to(choose_device(config.device)))
     rows = []
     for _ in range(options.iterations + 1):
-        state, metrics = meta_update(config, env, policy, state)
+        state, metrics = meta_update(config, env_parts, policy, state)
         rows.append(metrics)
     seconds = {
         part: statistics.median(float(row[f"time/{part}"]) for row in rows[1:])

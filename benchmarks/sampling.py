@@ -15,10 +15,11 @@ import envs
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
 from envs.half_cheetah import HalfCheetah
+from maml_rl.config import Config, merge
 from maml_rl.parallel import use_threads
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.sampler import collect
-from maml_rl.wiring import choose_device
+from maml_rl.wiring import choose_device, make_envs
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Options:
 
 def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, float]:
     device = choose_device(options.device)
+    values = {"env": options.env, "variant": variant}
+    values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
+    env_parts = make_envs(merge(Config(), values))
     env = envs.make(options.env, options.num_tasks, options.episodes_per_task, variant)
     assert isinstance(env, HalfCheetah)
     policy = GaussianMlpPolicy(env.observation_size, env.action_size)
@@ -41,7 +45,7 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     substeps = round(env.dt / env.physics.model.opt.timestep)
 
     def sample() -> torch.Tensor:
-        return collect(env, policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon).actions
+        return collect(env_parts, policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon).actions
 
     actions = sample().double().cpu().unbind(dim=2)
     env.reset(tasks, KeyedGenerator(1, 1))

@@ -7,8 +7,9 @@ from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel
 from envs.keyed_generator import KeyedGenerator
 from envs.navigation import navigation_2d
 from envs.task_env import TaskEnv
+from envs.turns import python_turn
 
-__all__ = ["ENVS", "KeyedGenerator", "TaskEnv", "make"]
+__all__ = ["ENVS", "KeyedGenerator", "TaskEnv", "make", "python_turn"]
 
 ENVS: dict[str, Callable[..., TaskEnv]] = {
     "halfcheetah-dir": half_cheetah_dir,

@@ -66,6 +66,7 @@ class HalfCheetah:
     action_size = 6
     device = torch.device("cpu")
     dtype = torch.float64
+    overlaps = True
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class HalfCheetah:
         self._running_reward = running_reward
         self._goals = torch.zeros(num_tasks, 1, dtype=self.dtype)
         self._center_of_mass = PlanarCom(self.physics.model, TORSO)
+        self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)  # terminated
         self._x = torch.zeros(num_tasks, episodes_per_task, dtype=self.dtype)  # m, of which v is the change
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
@@ -114,7 +116,7 @@ class HalfCheetah:
         velocity = (self._x - x_before) / self.dt  # [M, E]
         cost = CONTROL_COST * actions.square().sum(dim=-1)
         reward = self._running_reward(velocity, self._goals) - cost
-        return observations, reward, torch.zeros_like(reward, dtype=torch.bool)
+        return observations, reward, self._never
 
     def diverged(self) -> Tensor:
         return self.physics.diverged()

@@ -25,6 +25,10 @@ class KeyedGenerator:
         self._first_task = first_task
         self._streams: list[np.random.Generator] = []
 
+    def from_task(self, task: int) -> "KeyedGenerator":
+        """A generator, at its first draw, whose row 0 is this one's row `task`."""
+        return KeyedGenerator(*self._key, first_task=self._first_task + task)
+
     def normal(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
         """Standard normal draws. shape: (num_tasks, ...). dtype: float64 or float32."""
         return self._draw(shape, dtype, lambda stream, size, kind: stream.standard_normal(size, kind))

@@ -26,6 +26,7 @@ class Navigation2D:
     dt = 0.1  # s, by convention: the family has no physics. Full speed is then 1 m/s per axis.
     device = torch.device("cpu")
     dtype = torch.float64
+    overlaps = False
 
     def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
         self.num_tasks = num_tasks

@@ -3,9 +3,8 @@
 # pyright: reportAttributeAccessIssue=false
 # MuJoCo's extension modules ship no stubs: to pyright the package has no attributes.
 
-import contextlib
 import importlib.util
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 
 import mujoco
@@ -13,6 +12,8 @@ import numpy as np
 import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
+
+from envs.turns import turn_given_away
 
 UNSTABLE = [
     mujoco.mjtWarning.mjWARN_BADQPOS.value,
@@ -22,16 +23,33 @@ UNSTABLE = [
 ]
 
 
-@contextlib.contextmanager
-def quiet_mujoco() -> Iterator[None]:
-    """Keep MuJoCo from printing warnings and from leaving MUJOCO_LOG.TXT in the working folder; errors still raise."""
-    before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
-    silent.logto_console = silent.logto_file = False
-    silent.set()
-    try:
-        yield
-    finally:
-        before.set()
+class _QuietMujoco:
+    """Context manager: keeps MuJoCo from printing warnings and from leaving MUJOCO_LOG.TXT in the working folder.
+
+    Errors still raise. MuJoCo's setting is the process's: it is restored when the last thread has left the block.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = mujoco.MjLogConfig.get()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+                silent.logto_console = silent.logto_file = False
+                silent.set()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._before.set()
+
+
+quiet_mujoco = _QuietMujoco()
 
 
 def load_gymnasium_model(file_name: str) -> mujoco.MjModel:
@@ -39,7 +57,7 @@ def load_gymnasium_model(file_name: str) -> mujoco.MjModel:
     spec = importlib.util.find_spec("gymnasium")  # finds the folder without the cost of importing the package
     assert spec is not None
     assert spec.origin is not None
-    with quiet_mujoco():
+    with quiet_mujoco:
         return mujoco.MjModel.from_xml_path(str(Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file_name))
 
 
@@ -71,14 +89,15 @@ class CpuPhysics:
     def reset(self) -> None:
         """Put every simulation into the model's default state, without computing what derives from it."""
         self._failed[:] = False
-        with quiet_mujoco():
+        with quiet_mujoco:
             self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
     def step(self, substeps: int) -> None:
         """Advance every simulation by `substeps` time steps."""
-        with quiet_mujoco():
+        with quiet_mujoco:
             try:
-                self.batch.step(nstep=substeps)
+                with turn_given_away():
+                    self.batch.step(nstep=substeps)
             except SimulationError as error:
                 # The others have finished. The failed ones go on from the default state, so that they raise only once.
                 self._failed[error.ids] = True

@@ -46,13 +46,12 @@ class PlanarCom:
             if not np.array_equal(model.body_quat[body], [1, 0, 0, 0]):
                 raise ValueError(f"body {model.body(body).name} is turned against its parent")
         x, y, z = coefficients[tree].T / model.body_subtreemass[root]
-        self._slides = torch.from_numpy(slides)  # [nq, 3]
-        self._hinges = torch.from_numpy(hinges[:, tree])  # [nq, B]
+        self._joints = torch.from_numpy(np.hstack([hinges[:, tree], slides]))  # [nq, B + 3]: to phi, and the root
         # cos phi and sin phi of every body -> x, y, z; a positive angle turns z towards x.
         self._rotated = torch.from_numpy(np.stack([np.r_[x, z], np.zeros(2 * len(tree)), np.r_[z, -x]], axis=1))
         self._place = torch.from_numpy(model.body_pos[root] + [0, y.sum(), 0])
 
     def __call__(self, qpos: Tensor) -> Tensor:
         """[..., 3] (m), from joint positions [..., nq] (m, rad)."""
-        phi = qpos @ self._hinges
-        return torch.cat([phi.cos(), phi.sin()], dim=-1) @ self._rotated + qpos @ self._slides + self._place
+        phi, root = (qpos @ self._joints).tensor_split([-3], dim=-1)
+        return (torch.cat([phi.cos(), phi.sin()], dim=-1) @ self._rotated).add_(root).add_(self._place)

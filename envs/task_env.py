@@ -24,6 +24,7 @@ class TaskEnv(Protocol):
     dt: float  # seconds of simulated time per step
     device: torch.device
     dtype: torch.dtype
+    overlaps: bool  # whether most of `step` runs outside of the interpreter, so that threads gain from a part each
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         """Draw tasks from the family's distribution: [num_tasks, ...]. Task i depends on the generator's row i only."""

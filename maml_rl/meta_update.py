@@ -1,6 +1,6 @@
 """One iteration of meta-training (Finn et al. 2017, algorithm 3, with a trust-region outer step)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -23,22 +23,23 @@ INITIAL_PARAMETERS, TASKS, ROLLOUT = 0, 1, 2
 
 def meta_update(
     config: Config,
-    env: TaskEnv,
+    env_parts: Sequence[TaskEnv],
     policy: GaussianMlpPolicy,
     state: State,
     announce: Callable[[str], None] = lambda part: None,
 ) -> tuple[State, Metrics]:
     """Sample tasks, adapt to each with `inner_steps` steps, and move theta. Returns the new state, and what to log.
 
+    env_parts: the family, as `maml_rl.wiring.make_envs` has it.
     announce: told the name of each part of the iteration as it begins.
     """
     watch = Stopwatch(announce)
 
     def rollout(theta_M: Tensor, k: int) -> Trajectories:
         generator = KeyedGenerator(config.seed, state.iteration, ROLLOUT + k)
-        return collect(env, policy, theta_M, tasks, generator, config.horizon)
+        return collect(env_parts, policy, theta_M, tasks, generator, config.horizon)
 
-    tasks = env.sample_tasks(config.num_tasks, KeyedGenerator(config.seed, state.iteration, TASKS))
+    tasks = env_parts[0].sample_tasks(config.num_tasks, KeyedGenerator(config.seed, state.iteration, TASKS))
     theta_M = state.theta.expand(config.num_tasks, -1)
     trajectories: list[Trajectories] = []
     batches: list[Samples] = []

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from maml_rl.derivatives import PolicyDerivatives, Product
 from maml_rl.policies import Gaussian, GaussianMlpPolicy
+from maml_rl.products import add_product, add_product_, product
 from maml_rl.samples import Samples
 
 Layers = list[tuple[Tensor, Tensor]]  # weight [M, in, out] and bias [M, 1, out] of each layer, or their tangents
@@ -40,9 +41,9 @@ class _Network:
         """R{h_1}, ..., R{output} along a direction in the parameters."""
         tangents: list[Tensor] = []
         for layer, ((weight, _), (V, c)) in enumerate(zip(self.layers, direction, strict=True)):
-            tangent = torch.baddbmm(c, self.inputs[layer], V)
+            tangent = add_product(c, self.inputs[layer], V)
             if layer > 0:
-                tangent.baddbmm_(tangents[-1], weight)
+                add_product_(tangent, tangents[-1], weight)
             if layer < len(self.slopes):
                 tangent.mul_(self.slopes[layer])
             tangents.append(tangent)
@@ -52,14 +53,14 @@ class _Network:
         """delta_l of each layer, from the last one's [M, N, A]."""
         deltas = [cotangent]
         for (weight, _), slope in zip(reversed(self.layers[1:]), reversed(self.slopes), strict=True):
-            deltas.append(torch.bmm(deltas[-1], weight.mT).mul_(slope))
+            deltas.append(product(deltas[-1], weight.mT).mul_(slope))
         return deltas[::-1]
 
     def gradient(self, deltas: list[Tensor]) -> list[Tensor]:
         """The gradient by each parameter, as rows [M, size]."""
         rows: list[Tensor] = []
         for h, delta in zip(self.inputs, deltas, strict=True):
-            rows += [torch.bmm(h.mT, delta).flatten(1), delta.sum(dim=1)]
+            rows += [product(h.mT, delta).flatten(1), delta.sum(dim=1)]
         return rows
 
 
@@ -72,7 +73,7 @@ def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) 
     deltas = network.deltas(head_gradient[0].detach())
     # R{f'} (delta W^T) of each hidden layer is this times R{h}. f'' is zero for a ReLU, and -2 h f' for a tanh.
     bends = [
-        None if policy.nonlinearity == "relu" else -2 * h * torch.bmm(delta, weight.mT)
+        None if policy.nonlinearity == "relu" else -2 * h * product(delta, weight.mT)
         for h, delta, (weight, _) in zip(network.inputs[1:], deltas[1:], network.layers[1:], strict=True)
     ]
     active = _log_std_active(policy, theta_M)
@@ -84,13 +85,13 @@ def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) 
         r_delta, r_log_std = torch.autograd.grad(head_gradient, head, head_tangent, retain_graph=True)
         rows = [r_log_std[:, 0] * active[:, 0]]
         for layer in reversed(range(len(network.layers))):
-            r_weight = torch.bmm(network.inputs[layer].mT, r_delta)
+            r_weight = product(network.inputs[layer].mT, r_delta)
             if layer > 0:
-                r_weight.baddbmm_(tangents[layer - 1].mT, deltas[layer])
+                add_product_(r_weight, tangents[layer - 1].mT, deltas[layer])
             rows = [r_weight.flatten(1), r_delta.sum(dim=1), *rows]
             if layer > 0:
-                r_delta = torch.bmm(r_delta, network.layers[layer][0].mT)
-                r_delta.baddbmm_(deltas[layer], direction[layer][0].mT).mul_(network.slopes[layer - 1])
+                r_delta = product(r_delta, network.layers[layer][0].mT)
+                add_product_(r_delta, deltas[layer], direction[layer][0].mT).mul_(network.slopes[layer - 1])
                 bend = bends[layer - 1]
                 if bend is not None:
                     r_delta.addcmul_(bend, tangents[layer - 1])
@@ -120,7 +121,7 @@ def _run(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> _N
     layers, _ = _layers(policy, theta_M)
     inputs, slopes = [observations], []
     for weight, bias in layers[:-1]:
-        h = torch.baddbmm(bias, inputs[-1], weight)
+        h = add_product(bias, inputs[-1], weight)
         if policy.nonlinearity == "relu":
             h.relu_()
             slopes.append((h > 0).to(h.dtype))
@@ -129,7 +130,7 @@ def _run(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> _N
             slopes.append(1 - h.square())
         inputs.append(h)
     weight, bias = layers[-1]
-    return _Network(layers, inputs, slopes, torch.baddbmm(bias, inputs[-1], weight))
+    return _Network(layers, inputs, slopes, add_product(bias, inputs[-1], weight))
 
 
 def _layers(policy: GaussianMlpPolicy, theta_M: Tensor) -> tuple[Layers, Tensor]:

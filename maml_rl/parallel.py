@@ -36,8 +36,12 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(num_threads)
 
 
-def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def parallel_map(
+    function: Callable[[Item], Result], items: Iterable[Item], cancel: Callable[[], None] = lambda: None
+) -> list[Result]:
     """[function(item) for item in items], on several threads (`use_threads`).
+
+    cancel: called where an item raises, or an interrupt comes, before the threads that still work are waited for.
 
     PyTorch releases the interpreter's lock, so that each thread works through items of its own. No thread then waits
     for another within an operation, which matters where other programs want the cores too: on 2 cores with two of them
@@ -47,5 +51,10 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> l
     num_workers = min(len(items), _num_workers or torch.get_num_threads())
     if num_workers == 1:
         return [function(item) for item in items]
-    with one_torch_thread(), ThreadPoolExecutor(num_workers) as pool:
-        return list(pool.map(function, items))
+    # Each thread has to be told: a new one's OpenMP, and with it MKL, begins with as many threads as there are CPUs.
+    with one_torch_thread(), ThreadPoolExecutor(num_workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            return list(pool.map(function, items))
+        except BaseException:
+            cancel()
+            raise

@@ -1,5 +1,6 @@
 """Gaussian MLP policies: pure functions of a parameter tensor theta_M [M, P] with a leading task axis."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log, pi, prod
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from envs import KeyedGenerator
+from maml_rl.products import add_product
 
 
 class Gaussian(NamedTuple):
@@ -94,10 +96,21 @@ class GaussianMlpPolicy:
 
     def distribution(self, theta_M: Tensor, observations: Tensor) -> Gaussian:
         """pi(.|s) of each task's own policy. theta_M: [M, P]. observations: [M, N, O]."""
+        return self.at(theta_M)(observations)
+
+    def at(self, theta_M: Tensor) -> Callable[[Tensor], Gaussian]:
+        """`distribution` as a function of the observations alone; what does not depend on them is computed once."""
         parameters = self.unflatten(theta_M)
-        x = observations
-        for layer in range(len(self.hidden_sizes) + 1):
-            x = torch.baddbmm(parameters[f"layer{layer}.bias"][:, None], x, parameters[f"layer{layer}.weight"])
-            if layer < len(self.hidden_sizes):
-                x = torch.relu(x) if self.nonlinearity == "relu" else torch.tanh(x)
-        return Gaussian(x, parameters["log_std"][:, None].clamp(min=self.min_log_std))
+        layers = range(len(self.hidden_sizes) + 1)
+        weights = [parameters[f"layer{layer}.weight"] for layer in layers]
+        biases = [parameters[f"layer{layer}.bias"][:, None] for layer in layers]
+        log_std = parameters["log_std"][:, None].clamp(min=self.min_log_std)
+        nonlinearity = torch.relu if self.nonlinearity == "relu" else torch.tanh
+
+        def distribution(observations: Tensor) -> Gaussian:
+            x = observations
+            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+                x = nonlinearity(add_product(bias, x, weight))
+            return Gaussian(add_product(biases[-1], x, weights[-1]), log_std)
+
+        return distribution

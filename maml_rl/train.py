@@ -26,14 +26,19 @@ from maml_rl.parallel import use_threads
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.progress import ProgressDisplay
 from maml_rl.run_directory import create_run_dir, default_run_dir, lock_run_dir, write_config
-from maml_rl.wiring import choose_device, make_env, make_policy
+from maml_rl.wiring import choose_device, make_envs, make_policy
 
 PROG = "python -m maml_rl.train"
 DESCRIPTION = f"Meta-train a policy by MAML with a trust-region outer step. Families of tasks: {', '.join(envs.ENVS)}."
 
 
 def train(
-    config: Config, run_dir: Path, env: TaskEnv, policy: GaussianMlpPolicy, state: State, signals: StopSignals
+    config: Config,
+    run_dir: Path,
+    env_parts: Sequence[TaskEnv],
+    policy: GaussianMlpPolicy,
+    state: State,
+    signals: StopSignals,
 ) -> State:
     """Iterate from `state` to `config.iterations`, writing metrics and checkpoints into `run_dir`.
 
@@ -50,7 +55,7 @@ def train(
         try:
             while state.iteration < config.iterations:
                 with signals.interruptible():
-                    new_state, metrics = meta_update(config, env, policy, state, progress.phase)
+                    new_state, metrics = meta_update(config, env_parts, policy, state, progress.phase)
                 writer.write(metrics)
                 progress.update(metrics, new_state.env_steps - state.env_steps)
                 state = new_state
@@ -68,8 +73,8 @@ def run(options: Options, signals: StopSignals) -> None:
     config = as_config(options)
     device = choose_device(config.device)
     use_threads(config.num_threads)
-    env = make_env(config)
-    policy = make_policy(config, env)
+    env_parts = make_envs(config)
+    policy = make_policy(config, env_parts[0])
     run_dir = options.resume or options.run_dir or default_run_dir(config)
     if not options.resume:
         create_run_dir(run_dir)
@@ -83,7 +88,7 @@ def run(options: Options, signals: StopSignals) -> None:
             print(f"{run_dir} has done its {state.iteration} iterations; --iterations N goes on", file=sys.stderr)
             return
         state = State(state.theta.to(device), state.iteration, state.env_steps)
-        train(config, run_dir, env, policy, state, signals)
+        train(config, run_dir, env_parts, policy, state, signals)
 
 
 def resumed_state(run_dir: Path, config: Config, policy: GaussianMlpPolicy) -> State:

@@ -9,7 +9,7 @@ Shapes
 `theta` is [P], shared by all tasks; `theta_M` is [M, P], one adapted policy per task. Rollout data is [M, E, H, ...].
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -29,6 +29,10 @@ class Trajectories:
     mask: Tensor  # [M, E, H] bool
     final_observations: Tensor  # [M, E, O], after the last step
     diverged: Tensor  # [M, E] bool
+
+    def tasks(self, chunk: slice) -> "Trajectories":
+        """Views of the episodes of some of the tasks."""
+        return Trajectories(**{field.name: getattr(self, field.name)[chunk] for field in fields(self)})
 
     def num_steps(self) -> int:
         """Environment steps that count: those inside the mask."""

@@ -12,7 +12,7 @@ FORWARD = torch.ones(1, 1)
 
 def gymnasium_episode(qpos, qvel, actions, frame_skip: int):
     """States, forward velocities and control costs of Gymnasium's own env."""
-    with quiet_mujoco():
+    with quiet_mujoco:
         env = gymnasium.make("HalfCheetah-v5", frame_skip=frame_skip, max_episode_steps=-1).unwrapped
     env.reset(seed=0)
     env.set_state(qpos, qvel)

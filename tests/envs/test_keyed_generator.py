@@ -10,6 +10,8 @@ def test_a_task_draws_the_same_whatever_tasks_stand_beside_it() -> None:
     first, second = together.normal(5, 4), together.uniform(5, 2)
     assert torch.equal(shifted.normal(3, 4), first[2:])
     assert torch.equal(shifted.uniform(3, 2), second[2:])
+    assert torch.equal(together.from_task(2).normal(3, 4), first[2:])
+    assert torch.equal(together.from_task(1).from_task(1).normal(3, 4), first[2:])
 
 
 def test_every_part_of_the_key_and_every_task_matters() -> None:

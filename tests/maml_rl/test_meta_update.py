@@ -11,7 +11,7 @@ from maml_rl.config import Config
 from maml_rl.meta_update import initial_state, meta_update
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.samples import make_samples
-from maml_rl.wiring import make_env, make_policy
+from maml_rl.wiring import make_envs, make_policy
 
 CONFIG = Config(
     num_tasks=3,
@@ -52,11 +52,11 @@ def calls(monkeypatch):
 
 
 def run(config: Config = CONFIG, iterations: int = 1):
-    env = make_env(config)
-    policy = make_policy(config, env)
+    env_parts = make_envs(config)
+    policy = make_policy(config, env_parts[0])
     states, rows = [initial_state(config, policy)], []
     for _ in range(iterations):
-        state, metrics = meta_update(config, env, policy, states[-1])
+        state, metrics = meta_update(config, env_parts, policy, states[-1])
         states.append(state)
         rows.append(metrics)
     return policy, states, rows
@@ -122,9 +122,9 @@ def test_the_configuration_reaches_the_env_and_the_policy() -> None:
         init_log_std=-0.5,
         min_log_std=-3.0,
     )
-    env = make_env(config)
-    assert (env.num_tasks, env.episodes_per_task, env.observation_size) == (2, 3, 17)
-    policy = make_policy(config, env)
+    env_parts = make_envs(config)
+    assert [(env.num_tasks, env.episodes_per_task, env.observation_size) for env in env_parts] == [(1, 3, 17)] * 2
+    policy = make_policy(config, env_parts[0])
     assert policy == GaussianMlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0)
     state = initial_state(config, policy)
     assert (state.theta[-6:] == -0.5).all()

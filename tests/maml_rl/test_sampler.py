@@ -1,9 +1,12 @@
+from dataclasses import fields
+
 import pytest
 import torch
 
 import envs
 from envs import KeyedGenerator
 from envs.navigation import Navigation2D
+from maml_rl import parallel
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.sampler import collect
 from maml_rl.trajectories import Trajectories
@@ -11,12 +14,15 @@ from maml_rl.trajectories import Trajectories
 M, E, H = 3, 4, 25
 
 
-def roll_out(name: str, key: int = 1, num_threads: int = 1, log_std: float = 0.0) -> Trajectories:
-    env = envs.make(name, M, E, num_threads=num_threads)
+def roll_out(
+    name: str, key: int = 1, num_threads: int = 1, log_std: float = 0.0, parts: tuple[int, ...] = (M,)
+) -> Trajectories:
+    env_parts = [envs.make(name, num_tasks, E, num_threads=num_threads) for num_tasks in parts]
+    env = env_parts[0]
     policy = GaussianMlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=log_std)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
-    return collect(env, policy, theta_M, tasks, KeyedGenerator(0, key), H)
+    return collect(env_parts, policy, theta_M, tasks, KeyedGenerator(0, key), H)
 
 
 @pytest.fixture(params=list(envs.ENVS))
@@ -46,6 +52,35 @@ def test_threads_change_nothing() -> None:
     assert torch.equal(one.rewards, two.rewards)
 
 
+@pytest.mark.parametrize("parts", [(2, 1), (1, 1, 1)])
+def test_parts_change_nothing(name: str, parts: tuple[int, ...]) -> None:
+    whole, in_parts = roll_out(name), roll_out(name, parts=parts)
+    for field in fields(Trajectories):
+        assert torch.equal(getattr(whole, field.name), getattr(in_parts, field.name)), field.name
+
+
+def test_an_error_in_one_part_ends_the_others_at_once(monkeypatch) -> None:
+    """An interrupt takes the same way: nobody waits for the end of a rollout."""
+    monkeypatch.setattr(parallel, "_num_workers", 2)
+    env_parts = [envs.make("halfcheetah-vel", 1, E, num_threads=1) for _ in range(2)]
+    steps = 0
+
+    def fail(actions: torch.Tensor):
+        raise KeyError("physics")
+
+    def count(actions: torch.Tensor, step=env_parts[1].step):
+        nonlocal steps
+        steps += 1
+        return step(actions)
+
+    env_parts[0].step, env_parts[1].step = fail, count  # type: ignore[method-assign]
+    policy = GaussianMlpPolicy(20, 6, (8,))
+    theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(2, -1)
+    with pytest.raises(KeyError, match="physics"):
+        collect(env_parts, policy, theta_M, torch.ones(2, 1), KeyedGenerator(0), horizon=100_000)
+    assert steps < 10_000
+
+
 def test_observations_and_actions_belong_together(name: str) -> None:
     """Stepping an env by hand with the stored actions meets the stored observations and rewards."""
     trajectories = roll_out(name)
@@ -73,7 +108,7 @@ def test_each_task_acts_by_its_own_policy() -> None:
     right[4:6], left[4:6] = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0])  # the bias
     right[:4] = left[:4] = 0
     goals = torch.tensor([[0.5, 0.0], [0.5, 0.0]])
-    trajectories = collect(env, policy, torch.stack([right, left]), goals, KeyedGenerator(0), horizon=8)
+    trajectories = collect([env], policy, torch.stack([right, left]), goals, KeyedGenerator(0), horizon=8)
     assert trajectories.mask.sum(dim=-1).tolist() == [[5] * 3, [8] * 3]  # five steps of 0.1 m to the goal
     assert trajectories.terminated[0, :, 4].all()
     assert not trajectories.terminated[1].any()  # a time limit is not a termination
@@ -95,7 +130,7 @@ def test_a_diverged_episode_is_masked_and_counted() -> None:
         return step(actions)
 
     env.step = failing_step  # type: ignore[method-assign]
-    trajectories = collect(env, policy, theta_M, env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(1), H)
+    trajectories = collect([env], policy, theta_M, env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(1), H)
     assert trajectories.diverged.nonzero().tolist() == [[1, 2]]
     assert not trajectories.mask[1, 2].any()
     assert trajectories.num_steps() == (M * E - 1) * H
