@@ -43,7 +43,8 @@ class Options:
 def product_flop(options: Options) -> int:
     sizes = (options.observation_size, *options.hidden_sizes, options.action_size)
     first, *rest = (size_in * size_out for size_in, size_out in pairwise(sizes))
-    return 2 * (6 * first + 16 * sum(rest)) * options.num_tasks * options.steps_per_task
+    steps = round(options.curvature_fraction * options.steps_per_task)
+    return 2 * (6 * first + 16 * sum(rest)) * options.num_tasks * steps
 
 
 def draw(options: Options, policy: GaussianMlpPolicy, theta: torch.Tensor, key: int) -> Samples:
@@ -69,10 +70,10 @@ def main(options: Options) -> None:
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
     before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)
     x, weight = torch.randn(4000, 100, device=device), torch.randn(100, 100, device=device)
-    objective = meta_objective(policy, theta, [before], post, inner_lr=0.1)
+    objective = meta_objective(policy, theta, [before], post, 0.1, options.curvature_fraction)
 
     def outer_step() -> None:
-        fresh = meta_objective(policy, theta, [before], post, inner_lr=0.1)
+        fresh = meta_objective(policy, theta, [before], post, 0.1, options.curvature_fraction)
         step = trust_region_step(
             theta,
             fresh.gradient,

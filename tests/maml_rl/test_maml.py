@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from maml_rl import maml as maml_module
 from maml_rl import samples as samples_module
 from maml_rl.adaptation import adapt, inner_loss
 from maml_rl.maml import meta_objective
@@ -137,3 +138,15 @@ def test_agrees_with_double_backward_through_the_whole_objective(draw_samples) -
     v = torch.randn(policy.num_parameters, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     _, expected = torch.autograd.functional.hvp(lambda x: surrogate_and_kl(x)[1], theta, v)
     torch.testing.assert_close(objective.fisher_vector_product(v), expected, rtol=1e-7, atol=1e-10)
+
+
+def test_what_is_kept_equals_what_is_computed_anew(five_parameters, batches, post, theta, monkeypatch) -> None:
+    monkeypatch.setattr(samples_module, "CACHE_ROWS", 7)  # one task at once
+    products = []
+    for kept_bytes in (0, 1000, 10**9):  # none, some, all
+        monkeypatch.setattr(maml_module, "KEPT_BYTES", kept_bytes)
+        objective = meta_objective(five_parameters, theta, batches, post, INNER_LR)
+        products += [objective.gradient, objective.fisher_vector_product(theta), objective.fisher_vector_product(theta)]
+    for i in range(3):
+        assert torch.equal(products[i], products[3 + i])
+        assert torch.equal(products[i], products[6 + i])
