@@ -6,10 +6,11 @@ from typing import Literal
 from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel
 from envs.keyed_generator import KeyedGenerator
 from envs.navigation import navigation_2d
+from envs.oracle import OracleEnv
 from envs.task_env import TaskEnv
 from envs.turns import python_turn
 
-__all__ = ["ENVS", "KeyedGenerator", "TaskEnv", "make", "python_turn"]
+__all__ = ["ENVS", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_turn"]
 
 ENVS: dict[str, Callable[..., TaskEnv]] = {
     "halfcheetah-dir": half_cheetah_dir,

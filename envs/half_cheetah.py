@@ -10,6 +10,7 @@ from torch import Tensor
 from envs.keyed_generator import KeyedGenerator
 from envs.physics import CpuPhysics, load_gymnasium_model
 from envs.planar_com import PlanarCom
+from envs.renderer import Renderer
 from envs.task_env import check_tasks
 
 CONTROL_COST = 0.05  # reward per squared actuator unit; rllab's 0.1 * 0.5
@@ -64,6 +65,7 @@ class HalfCheetah:
     """
 
     action_size = 6
+    task_shape: tuple[int, ...] = (1,)
     device = torch.device("cpu")
     dtype = torch.float64
     overlaps = True
@@ -75,6 +77,7 @@ class HalfCheetah:
         protocol: Protocol,
         sample_goals: Callable[[int, KeyedGenerator], Tensor],
         running_reward: Callable[[Tensor, Tensor], Tensor],
+        describe_goal: Callable[[float], str],
         num_threads: int = 0,
     ) -> None:
         self.num_tasks = num_tasks
@@ -86,6 +89,7 @@ class HalfCheetah:
         self._protocol = protocol
         self._sample_goals = sample_goals
         self._running_reward = running_reward
+        self._describe_goal = describe_goal
         self._goals = torch.zeros(num_tasks, 1, dtype=self.dtype)
         self._center_of_mass = PlanarCom(self.physics.model, TORSO)
         self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)  # terminated
@@ -95,7 +99,7 @@ class HalfCheetah:
         return self._sample_goals(num_tasks, generator)
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
-        check_tasks(tasks, self.num_tasks, (1,))
+        check_tasks(tasks, self.num_tasks, self.task_shape)
         self._goals = tasks.to(self.dtype)
         self.physics.reset()
         scale = self._protocol.reset_scale
@@ -121,6 +125,17 @@ class HalfCheetah:
     def diverged(self) -> Tensor:
         return self.physics.diverged()
 
+    def snapshot(self) -> Tensor:
+        return torch.cat([self.physics.qpos, self.physics.qvel], dim=-1)
+
+    def describe(self, task: Tensor) -> str:
+        return self._describe_goal(task.item())
+
+    def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
+        from envs.mujoco_renderer import MujocoRenderer  # not before someone wants pictures
+
+        return MujocoRenderer(load_gymnasium_model("half_cheetah.xml"), width, height)
+
     def _observe(self) -> tuple[Tensor, Tensor]:
         """Observations [M, E, O], and the x [M, E] that the forward velocity refers to."""
         qpos, qvel = self.physics.qpos, self.physics.qvel
@@ -142,7 +157,10 @@ def half_cheetah_vel(
     def running_reward(velocity: Tensor, goals: Tensor) -> Tensor:
         return -(velocity - goals).abs()
 
-    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, num_threads)
+    def describe_goal(goal: float) -> str:
+        return f"{goal:.2f} m/s"
+
+    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, describe_goal, num_threads)
 
 
 def half_cheetah_dir(
@@ -157,4 +175,8 @@ def half_cheetah_dir(
     def running_reward(velocity: Tensor, goals: Tensor) -> Tensor:
         return goals * velocity
 
-    return HalfCheetah(num_tasks, episodes_per_task, PROTOCOLS[variant], sample_goals, running_reward, num_threads)
+    def describe_goal(goal: float) -> str:
+        return "forward" if goal > 0 else "backward"
+
+    protocol = PROTOCOLS[variant]
+    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, describe_goal, num_threads)

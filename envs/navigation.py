@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
+from envs.renderer import Renderer
 from envs.task_env import check_tasks
 
 MAX_DISPLACEMENT = 0.1  # m per step and axis
@@ -22,6 +23,7 @@ class Navigation2D:
 
     observation_size = 2
     action_size = 2
+    task_shape: tuple[int, ...] = (2,)
     horizon = 100
     dt = 0.1  # s, by convention: the family has no physics. Full speed is then 1 m/s per axis.
     device = torch.device("cpu")
@@ -38,7 +40,7 @@ class Navigation2D:
         return generator.uniform(num_tasks, 2, low=-GOAL_RANGE, high=GOAL_RANGE)
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
-        check_tasks(tasks, self.num_tasks, (2,))
+        check_tasks(tasks, self.num_tasks, self.task_shape)
         self._goals = tasks.to(self.dtype)[:, None]
         self._position = torch.zeros_like(self._position)
         return self._position
@@ -55,6 +57,18 @@ class Navigation2D:
 
     def diverged(self) -> Tensor:
         return torch.zeros(self.num_tasks, self.episodes_per_task, dtype=torch.bool)
+
+    def snapshot(self) -> Tensor:
+        return self._position.clone()
+
+    def describe(self, task: Tensor) -> str:
+        x, y = task.tolist()
+        return f"({x:.2f}, {y:.2f}) m"
+
+    def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
+        from envs.navigation_renderer import NavigationRenderer  # not before someone wants pictures
+
+        return NavigationRenderer(task, width, height)
 
 
 def navigation_2d(

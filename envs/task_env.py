@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
+from envs.renderer import Renderer
 
 
 class TaskEnv(Protocol):
@@ -20,6 +21,7 @@ class TaskEnv(Protocol):
     episodes_per_task: int  # E
     observation_size: int  # O
     action_size: int  # A
+    task_shape: tuple[int, ...]  # of one task, a row of `tasks`
     horizon: int  # steps of an episode in the published protocol; the time limit itself is the sampler's
     dt: float  # seconds of simulated time per step
     device: torch.device
@@ -48,6 +50,21 @@ class TaskEnv(Protocol):
 
     def diverged(self) -> Tensor:
         """[M, E] bool: simulations whose physics became unstable since `reset`. Nothing they returned is to be used."""
+        ...
+
+    def snapshot(self) -> Tensor:
+        """A copy of the states [M, E, S] that `make_renderer`'s renderer draws."""
+        ...
+
+    def describe(self, task: Tensor) -> str:
+        """One task in a few words, with its unit: "1.70 m/s"."""
+        ...
+
+    def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
+        """What draws episodes of one task, in pictures of that many pixels.
+
+        Raises RenderingError (envs.offscreen) where this machine cannot.
+        """
         ...
 
 

@@ -1,1 +1,20 @@
-"""Model-agnostic meta-learning for reinforcement learning (Finn, Abbeel & Levine 2017)."""
+"""Model-agnostic meta-learning for reinforcement learning (Finn, Abbeel & Levine 2017).
+
+The public interface is what this file exports: `load`, `adapt`, `roll_out`, and what they return.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maml_rl.meta_policy import MetaPolicy, adapt, load, roll_out
+    from maml_rl.trajectories import Trajectories
+
+__all__ = ["MetaPolicy", "Trajectories", "adapt", "load", "roll_out"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import PyTorch, two seconds, not before someone wants more than a submodule."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("maml_rl.trajectories" if name == "Trajectories" else "maml_rl.meta_policy"), name)

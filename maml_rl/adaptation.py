@@ -34,6 +34,8 @@ def adapt(policy: GaussianMlpPolicy, theta_M: Tensor, batches: Sequence[Samples]
     theta_M: [M, P]. batches: K sets of samples, the k-th collected with the parameters of step k. Returns [M, P],
     detached.
     """
+    if not batches:
+        return theta_M.detach()
 
     def adapt_tasks(chunk: slice) -> Tensor:
         theta_c = theta_M[chunk]

@@ -43,6 +43,9 @@ class Config:
     """Family of tasks."""
     variant: Literal["maml", "promp"] = "maml"
     """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""
+    algorithm: Literal["maml", "pretrain", "oracle"] = "maml"
+    """What is trained: an initialisation to adapt from; or one policy for all tasks, without adaptation, that is
+    fine-tuned when evaluated; or one policy that is told the task's parameters."""
     seed: Annotated[int, Within(0, 2**32 - 1)] = 1
     """Seed of everything random."""
     iterations: Annotated[int, Within(0)] = 500
@@ -57,6 +60,8 @@ class Config:
     """Step size of the inner loop (the paper's alpha)."""
     inner_steps: Count = 1
     """Policy-gradient steps of the inner loop, each on episodes of its own."""
+    eval_lr_ratio: Annotated[float, Within(0)] = 0.5
+    """Step size of evaluation's inner steps beyond the trained ones, over inner_lr."""
     discount: Fraction = 0.99
     """Discount factor (gamma)."""
     gae_lambda: Fraction = 1.0
@@ -68,7 +73,7 @@ class Config:
     cg_damping: Annotated[float, Within(0)] = 1e-5
     """Added to the diagonal of the Fisher matrix."""
     curvature_episodes: Annotated[int, Within(0)] = 0
-    """Episodes of each task that the Fisher-vector products are computed on, at most episodes_per_task; 0 takes all.
+    """Episodes of each task that the Fisher-vector products are computed on; 0, or more than there are, takes all.
     Gradient, surrogate loss and KL test always see all."""
     max_backtracks: Count = 15
     """Candidates of the line search."""
@@ -88,6 +93,17 @@ class Config:
     """CPU threads of the physics and of PyTorch; 0 takes one per CPU."""
     checkpoint_every: Count = 10
     """Iterations between checkpoints. The last iteration always gets one."""
+    keep_best: bool = False
+    """Evaluate on validation tasks, and keep the best policy so far in checkpoints/best.safetensors."""
+    validate_every: Count = 10
+    """Iterations between validations, where keep_best is set."""
+    video_every: Annotated[int, Within(0)] = 0
+    """Iterations between videos of a validation task, in videos/ and in TensorBoard; 0 makes none."""
+
+    @property
+    def trained_inner_steps(self) -> int:
+        """Inner steps during training: only MAML adapts there."""
+        return self.inner_steps if self.algorithm == "maml" else 0
 
 
 class UsageError(ValueError):
@@ -145,6 +161,8 @@ def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
         element = get_args(annotation)[0]
         parts = [_fit(part, element)[1] for part in value] if isinstance(value, (list, tuple)) else [None]
         return f"a list of: {_fit(None, element)[0]}", None if None in parts else tuple(parts)
+    if annotation is bool:
+        return "true or false", value if isinstance(value, bool) else None
     if annotation is str:
         return "text", value if isinstance(value, str) else None
     bounds = f" {within}" if str(within) else ""

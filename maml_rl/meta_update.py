@@ -1,6 +1,7 @@
 """One iteration of meta-training (Finn et al. 2017, algorithm 3, with a trust-region outer step)."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from torch import Tensor
 
@@ -28,7 +29,7 @@ def meta_update(
     state: State,
     announce: Callable[[str], None] = lambda part: None,
 ) -> tuple[State, Metrics]:
-    """Sample tasks, adapt to each with `inner_steps` steps, and move theta. Returns the new state, and what to log.
+    """Sample tasks, adapt to each with the trained inner steps, and move theta. Returns the new state, and what to log.
 
     env_parts: the family, as `maml_rl.wiring.make_envs` has it.
     announce: told the name of each part of the iteration as it begins.
@@ -43,17 +44,17 @@ def meta_update(
     theta_M = state.theta.expand(config.num_tasks, -1)
     trajectories: list[Trajectories] = []
     batches: list[Samples] = []
-    for k in range(config.inner_steps):
+    for k in range(config.trained_inner_steps):
         with watch("collect"):
             trajectories.append(rollout(theta_M, k))
         with watch("adapt"):
             batches.append(make_samples(trajectories[-1], config.discount, config.gae_lambda))
             theta_M = adapt(policy, theta_M, batches[-1:], config.inner_lr)
     with watch("collect"):
-        trajectories.append(rollout(theta_M, config.inner_steps))
+        trajectories.append(rollout(theta_M, config.trained_inner_steps))
     with watch("outer"):
         post = make_samples(trajectories[-1], config.discount, config.gae_lambda)
-        curvature_fraction = (config.curvature_episodes or config.episodes_per_task) / config.episodes_per_task
+        curvature_fraction = min(1.0, (config.curvature_episodes or inf) / config.episodes_per_task)
         objective = meta_objective(policy, state.theta, batches, post, config.inner_lr, curvature_fraction)
         step = trust_region_step(
             state.theta,

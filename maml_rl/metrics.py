@@ -4,11 +4,16 @@ import json
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from torch.utils.tensorboard import SummaryWriter
 
 from maml_rl.atomic_file import write_atomically
 from maml_rl.config import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Metrics = dict[str, float | int | bool]
 
@@ -35,6 +40,20 @@ class MetricsWriter:
             if key != "iteration":
                 self._tensorboard.add_scalar(key, value, int(metrics["iteration"]))
         self._tensorboard.flush()
+
+    def add_scalar(self, key: str, value: float, iteration: int) -> None:
+        """A number for TensorBoard alone."""
+        self._tensorboard.add_scalar(key, value, iteration)
+
+    def add_gif(self, key: str, gif: bytes, size: tuple[int, int], iteration: int) -> None:
+        """An encoded GIF for TensorBoard, which plays it. size: its height and width, pixels."""
+        image = Summary.Image(height=size[0], width=size[1], colorspace=3, encoded_image_string=gif)
+        summary = Summary(value=[Summary.Value(tag=key, image=image)])
+        self._tensorboard._get_file_writer().add_summary(summary, iteration)
+
+    def add_figure(self, key: str, figure: "Figure", iteration: int) -> None:
+        """A matplotlib figure for TensorBoard."""
+        self._tensorboard.add_figure(key, figure, iteration)
 
     def __enter__(self) -> "MetricsWriter":
         return self

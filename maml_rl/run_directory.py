@@ -2,13 +2,15 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from maml_rl.atomic_file import write_atomically
-from maml_rl.config import Config, UsageError, dump_yaml
+from maml_rl.config import Config, UsageError, dump_yaml, load_yaml
 
 
 def default_run_dir(config: Config) -> Path:
@@ -51,3 +53,20 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
 def write_config(run_dir: Path, config: Config) -> None:
     """Write config.yaml, every option resolved."""
     write_atomically(run_dir / "config.yaml", dump_yaml(config).encode())
+
+
+def read_run(run_dir: Path) -> tuple[Config, list[dict[str, Any]]]:
+    """The configuration and the metrics of a run. Raises UsageError where there are none."""
+    config = load_yaml(run_dir / "config.yaml", Config(), option="run")
+    path, rows = run_dir / "metrics.jsonl", []
+    try:
+        lines = path.read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        [(row["env_steps"], row["return/pre"], row["return/post"]) for row in rows]
+    except OSError as error:
+        raise UsageError(f"{run_dir}: got no metrics.jsonl ({error.strerror}), allowed: a run with metrics") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path}: got what cannot be read ({error}), allowed: metrics of a run") from error
+    if not rows:
+        raise UsageError(f"{path}: got no iteration, allowed: a run with metrics")
+    return config, rows

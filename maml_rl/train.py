@@ -26,6 +26,7 @@ from maml_rl.parallel import use_threads
 from maml_rl.policies import GaussianMlpPolicy
 from maml_rl.progress import ProgressDisplay
 from maml_rl.run_directory import create_run_dir, default_run_dir, lock_run_dir, write_config
+from maml_rl.validation import Validator
 from maml_rl.wiring import choose_device, make_envs, make_policy
 
 PROG = "python -m maml_rl.train"
@@ -52,6 +53,7 @@ def train(
         write_config(run_dir, config)
         since = f", from iteration {state.iteration} on" if state.iteration else ""
         progress.say(f"writing to {run_dir}{since}")
+        validator = Validator(config, policy, run_dir, progress.say)
         try:
             while state.iteration < config.iterations:
                 with signals.interruptible():
@@ -61,6 +63,11 @@ def train(
                 state = new_state
                 if state.iteration % config.checkpoint_every == 0 or state.iteration == config.iterations:
                     save_checkpoint(checkpoints, state, policy, config)
+                with signals.interruptible():
+                    validator.after_iteration(state, writer)
+            if state.iteration > 0:
+                with signals.interruptible():
+                    validator.draw_figures(state, writer)
         except Interrupted as interrupted:
             path = save_checkpoint(checkpoints, state, policy, config)
             progress.say(f"{interrupted}: wrote {path}; go on with: {PROG} --resume {shlex.quote(str(run_dir))}")
@@ -94,7 +101,7 @@ def run(options: Options, signals: StopSignals) -> None:
 def resumed_state(run_dir: Path, config: Config, policy: GaussianMlpPolicy) -> State:
     """The last checkpoint of a run. Raises UsageError where it does not go with the run's configuration."""
     path = latest_checkpoint(run_dir / "checkpoints")
-    state, made_with = load_checkpoint(path, policy)
+    state, made_with = load_checkpoint(path, lambda _: policy)
     for name in vars(config):
         if name not in FREE_ON_RESUME and getattr(config, name) != getattr(made_with, name):
             got, allowed = getattr(config, name), getattr(made_with, name)

@@ -5,24 +5,25 @@ import os
 import torch
 
 import envs
-from envs import TaskEnv
+from envs import OracleEnv, TaskEnv
 from maml_rl.config import Config, UsageError
 from maml_rl.policies import GaussianMlpPolicy
 
 
-def make_envs(config: Config) -> list[TaskEnv]:
-    """The family, for all tasks of an iteration: as two parts with half of the threads each, where that is faster.
+def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
+    """The family, for all tasks of an iteration: in two parts with half of the threads each, where that is faster.
 
     The policy of one part is then computed while the other is in the physics. Neither what a part computes nor the
-    number of parts depends on the number of threads.
+    number of parts depends on the number of threads. parts: 1 for an env of all tasks in any case.
     """
 
     def make(num_tasks: int, num_threads: int) -> TaskEnv:
-        return envs.make(config.env, num_tasks, config.episodes_per_task, config.variant, num_threads)
+        env = envs.make(config.env, num_tasks, config.episodes_per_task, config.variant, num_threads)
+        return OracleEnv(env) if config.algorithm == "oracle" else env
 
     num_threads = config.num_threads or os.cpu_count() or 1
     whole = make(config.num_tasks, num_threads)
-    if not whole.overlaps or config.num_tasks == 1:
+    if parts == 1 or not whole.overlaps or config.num_tasks == 1:
         return [whole]
     half = config.num_tasks // 2
     return [make(num_tasks, max(1, num_threads // 2)) for num_tasks in (config.num_tasks - half, half)]

@@ -1,10 +1,12 @@
 """The contract, for every registered family."""
 
+import numpy as np
 import pytest
 import torch
 
 import envs
-from envs import KeyedGenerator, TaskEnv
+from envs import KeyedGenerator, OracleEnv, TaskEnv
+from envs.offscreen import RenderingError
 
 M, E = 3, 4
 
@@ -91,3 +93,53 @@ def test_tasks_of_another_shape_are_an_error(env: TaskEnv) -> None:
 def test_an_unknown_family_is_an_error() -> None:
     with pytest.raises(ValueError, match="unknown env 'walker'"):
         envs.make("walker", M, E)
+
+
+def test_a_task_has_its_shape_and_its_words(env: TaskEnv) -> None:
+    tasks = env.sample_tasks(20, KeyedGenerator(0, 0)).unique(dim=0)
+    assert tasks.shape[1:] == env.task_shape
+    words = {env.describe(task) for task in tasks}
+    assert 1 < len(words) <= len(tasks)
+    assert all(len(each) < 30 for each in words)
+
+
+def test_snapshots_are_copies_of_the_state(env: TaskEnv) -> None:
+    env.reset(env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1))
+    start = env.snapshot()
+    kept = start.clone()
+    env.step(random_actions(env, 1)[0])
+    assert start.shape[:2] == (M, E)
+    assert torch.equal(start, kept)
+    assert not torch.equal(start, env.snapshot())
+
+
+def test_pictures_show_the_state(env: TaskEnv) -> None:
+    task = env.sample_tasks(1, KeyedGenerator(0, 0))[0]
+    env.reset(env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1))
+    states = [env.snapshot()[0, 0]]
+    for action in random_actions(env, 20):
+        env.step(action)
+        states.append(env.snapshot()[0, 0])
+    try:
+        renderer = env.make_renderer(task, 96, 64)
+    except RenderingError as error:
+        pytest.skip(str(error))
+    nothing = torch.empty(0, 21, len(states[0]), dtype=env.dtype)
+    first, again, last = (renderer.draw(torch.stack(states[:t]), nothing) for t in (1, 1, 21))
+    renderer.close()
+    assert first.shape == (64, 96, 3)
+    assert first.dtype == np.uint8
+    assert (first == again).all()
+    assert (first != last).any()
+
+
+def test_an_oracle_is_the_same_family_told_its_task(env: TaskEnv) -> None:
+    told = OracleEnv(env)
+    tasks, actions = env.sample_tasks(M, KeyedGenerator(0, 0)), random_actions(env, 5)
+    plain, oracle = roll_out(env, tasks, actions), roll_out(told, tasks, actions)
+    size = tasks[0].numel()
+    assert told.observation_size == env.observation_size + size
+    assert torch.equal(oracle[0][..., :-size], plain[0])
+    assert (oracle[0][..., -size:] == tasks.flatten(1)[:, None]).all()
+    assert torch.equal(oracle[1], plain[1])
+    assert torch.equal(oracle[2], plain[2])

@@ -64,7 +64,6 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--env", "nav"], ["nearest: navigation-2d"]),
         (["--variant", "promp"], ["--variant", "'promp'", "navigation-2d: maml"]),
         (["--a\nb"], ["unknown option"]),
-        (["--curvature-episodes", "21"], ["--curvature-episodes", "21", "0 to 20"]),
         (["--config", "missing.yaml"], ["--config", "missing.yaml", "No such file"]),
         (["--config", "."], ["--config", "readable YAML file"]),
         (["--resume", "missing"], ["--resume", "missing", "a run directory"]),

@@ -16,7 +16,7 @@ STATE = State(POLICY.initial_parameters(KeyedGenerator(1)), iteration=12, env_st
 def test_what_is_saved_is_what_is_loaded(tmp_path) -> None:
     path = save_checkpoint(tmp_path, STATE, POLICY, Config())
     assert path.name == "iteration-000012.safetensors"
-    loaded, config = load_checkpoint(path, POLICY)
+    loaded, config = load_checkpoint(path, lambda _: POLICY)
     assert config == Config()
     assert torch.equal(loaded.theta, STATE.theta)
     assert (loaded.iteration, loaded.env_steps) == (12, 345)
@@ -36,28 +36,27 @@ def test_bad_checkpoints_are_named(tmp_path) -> None:
     with pytest.raises(UsageError, match="allowed: a run with a checkpoint"):
         latest_checkpoint(tmp_path)
     with pytest.raises(UsageError, match="cannot be read"):
-        load_checkpoint(tmp_path / "iteration-000001.safetensors", POLICY)
+        load_checkpoint(tmp_path / "iteration-000001.safetensors", lambda _: POLICY)
     path = save_checkpoint(tmp_path, STATE, POLICY, Config())
     with pytest.raises(UsageError, match=r"layer0.bias: torch.float32 \(4,\), allowed: torch.float32 \(5,\)"):
-        load_checkpoint(path, dataclasses.replace(POLICY, hidden_sizes=(5,)))
+        load_checkpoint(path, lambda _: dataclasses.replace(POLICY, hidden_sizes=(5,)))
     with pytest.raises(UsageError, match=r"layer1.bias: torch.float32 \(2,\), allowed: torch.float32 \(4,\)"):
-        load_checkpoint(path, dataclasses.replace(POLICY, hidden_sizes=(4, 4)))
+        load_checkpoint(path, lambda _: dataclasses.replace(POLICY, hidden_sizes=(4, 4)))
     whole = path.read_bytes()
     for content in (whole[:-1], whole[:100], b"", b"\x80\x04pickle"):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="cannot be read"):
-            load_checkpoint(path, POLICY)
+            load_checkpoint(path, lambda _: POLICY)
         assert path.read_bytes() == content
     path.write_bytes(whole)
     with pytest.raises(UsageError, match="metadata say iteration 12"):
-        load_checkpoint(path.rename(tmp_path / "iteration-000013.safetensors"), POLICY)
+        load_checkpoint(path.rename(tmp_path / "iteration-000013.safetensors"), lambda _: POLICY)
+    broken = save_checkpoint(tmp_path, dataclasses.replace(STATE, theta=STATE.theta / 0), POLICY, Config())
     with pytest.raises(UsageError, match="not finite"):
-        load_checkpoint(
-            save_checkpoint(tmp_path, dataclasses.replace(STATE, theta=STATE.theta / 0), POLICY, Config()), POLICY
-        )
+        load_checkpoint(broken, lambda _: POLICY)
     path.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
     with pytest.raises(UsageError, match="format version None"):
-        load_checkpoint(path, POLICY)
+        load_checkpoint(path, lambda _: POLICY)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch) -> None:

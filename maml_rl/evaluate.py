@@ -1,0 +1,227 @@
+"""Evaluate policies on new tasks: a table, a JSON file, a video.
+
+python -m maml_rl.evaluate runs/RUN --output evaluation.json --video evaluation.mp4
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from torch import Tensor
+
+from envs.offscreen import RenderingError
+from maml_rl.atomic_file import write_atomically
+from maml_rl.config import Config, Count, UsageError, Within
+from maml_rl.evaluation import (
+    EVALUATION,
+    Adaptation,
+    adapt_and_roll_out,
+    default_gradient_steps,
+    inner_lrs,
+    sample_tasks,
+)
+from maml_rl.flags import read_flags
+from maml_rl.meta_policy import MetaPolicy, load, policy_of
+from maml_rl.meta_update import initial_state
+from maml_rl.output_file import check_output
+from maml_rl.parallel import use_threads
+from maml_rl.tasks import load_tasks
+from maml_rl.video import SUFFIXES, check_size, episodes_side_by_side, write_video
+from maml_rl.wiring import choose_device, make_envs
+
+PROG = "python -m maml_rl.evaluate"
+DESCRIPTION = "Evaluate trained policies on tasks they have not seen, before adaptation and after each gradient step."
+# What the table's policies must share, to be compared on the same tasks.
+SHARED = ["env", "variant", "horizon"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to evaluate, and where the results go."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Run directories (their best checkpoint, or where none is kept the last) or checkpoint files."""
+    gradient_steps: Annotated[int, Within(0, 1000)] | None = None
+    """Gradient steps on each task. Default: 3, and 0 for an oracle, which is told the task."""
+    tasks: Count = 40
+    """New tasks to draw."""
+    episodes: Count | None = None
+    """Episodes of each task, before each gradient step and after the last. Default: as in training."""
+    seed: Annotated[int, Within(0, 2**32 - 1)] = 1
+    """Seed of tasks, start states and noise. They are never those of training or validation."""
+    fixed_tasks: Path | None = None
+    """JSON or YAML file with a list of tasks to evaluate on instead: [1.7] for 1.7 m/s, [[0.3, -0.2]] for a goal."""
+    random: bool = False
+    """Evaluate a random initialisation beside them, of the first policy's kind."""
+    output: Path | None = None
+    """JSON file to write."""
+    video: Path | None = None
+    """Video to write, .mp4 or .gif: the first tasks before adaptation and after each step, side by side."""
+    video_tasks: Count = 1
+    """Tasks in the video, one below the other."""
+    video_size: tuple[int, ...] = (320, 240)
+    """Width and height of each picture in the video, pixels."""
+    device: str = "auto"
+    """auto, cpu, cuda."""
+    num_threads: Annotated[int, Within(0, 1024)] = 0
+    """CPU threads; 0 takes one per CPU."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One policy's evaluation."""
+
+    name: str
+    meta_policy: MetaPolicy
+    config: Config  # what it was evaluated with
+    tasks: Tensor
+    adaptation: Adaptation
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Check argv. Prints help and exits with status 0 where asked for. Raises UsageError for what is not right."""
+    if any(token in ("-h", "--help") for token in argv):
+        tyro.cli(Options, prog=PROG, description=DESCRIPTION, args=["--help"])
+    options = Options(**read_flags(argv, Options, positional="runs"))
+    if not options.runs:
+        raise UsageError("got no run and no checkpoint, allowed: one or more; see --help")
+    if options.output:
+        check_output("--output", options.output, [".json"])
+    if options.video:
+        check_output("--video", options.video, SUFFIXES)
+        check_size("--video-size", options.video_size)
+    if options.video_tasks > options.tasks:
+        raise UsageError(f"--video-tasks: got {options.video_tasks}, allowed: 1 to {options.tasks}, as --tasks has it")
+    if options.device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device: got {options.device!r}, allowed: auto, cpu, cuda")
+    return options
+
+
+def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
+    """The policies to evaluate, by unique names. Raises UsageError where they cannot be compared."""
+    loaded = [(str(path), load(path)) for path in options.runs]
+    first_path, first = loaded[0]
+    for path, other in loaded:
+        for field in SHARED:
+            got, allowed = getattr(other.config, field), getattr(first.config, field)
+            if got != allowed:
+                raise UsageError(f"{path}: {field}: got {got!r}, allowed: {allowed!r}, as {first_path} has it")
+    if options.random:
+        config = dataclasses.replace(first.config, algorithm="maml", seed=options.seed)
+        policy = policy_of(config)
+        state = initial_state(config, policy)
+        loaded.append(("random", MetaPolicy(config, policy, state.theta, 0)))
+    names = [f"{each.config.algorithm} ({path})" if path != "random" else path for path, each in loaded]
+    return [(name, each) for name, (_, each) in zip(names, loaded, strict=True)]
+
+
+def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Console) -> Result:
+    """Evaluate one policy on new tasks, or on the fixed ones."""
+    trained = meta_policy.config
+    probe = make_envs(dataclasses.replace(trained, num_tasks=1, episodes_per_task=1))[0]
+    if options.fixed_tasks:
+        tasks = load_tasks(options.fixed_tasks, probe.task_shape)
+    else:
+        tasks = sample_tasks(probe, options.tasks, options.seed, EVALUATION)
+    episodes = options.episodes or trained.episodes_per_task
+    config = dataclasses.replace(trained, num_tasks=len(tasks), episodes_per_task=episodes)
+    gradient_steps = options.gradient_steps
+    if gradient_steps is None:
+        gradient_steps = default_gradient_steps(trained)
+    with console.status(name) as status:
+        adaptation = adapt_and_roll_out(
+            config,
+            make_envs(config),
+            meta_policy.policy,
+            meta_policy.theta.to(choose_device(options.device)),
+            tasks,
+            gradient_steps,
+            options.seed,
+            EVALUATION,
+            announce=lambda part: status.update(f"{name}: {part}"),
+        )
+    return Result(name, meta_policy, config, tasks, adaptation)
+
+
+def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
+    """The evaluation JSON: every number that the table has, and every task's."""
+    first = results[0]
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        returns = result.adaptation.returns()  # [K + 1, M]
+        rows.append(
+            {
+                "name": result.name,
+                "algorithm": "random" if result.name == "random" else result.config.algorithm,
+                "iteration": result.meta_policy.iteration,
+                "inner_lrs": inner_lrs(result.config, len(returns) - 1),
+                **result.adaptation.summary(),
+                "per_task": [
+                    {"task": task.tolist(), "returns": values.tolist()}
+                    for task, values in zip(result.tasks, returns.T, strict=True)
+                ],
+            }
+        )
+    protocol = {field: getattr(first.config, field) for field in ("variant", "horizon", "discount", "gae_lambda")}
+    protocol |= {"tasks": len(first.tasks), "episodes_per_task": first.config.episodes_per_task, "seed": options.seed}
+    protocol |= {"inner_lr": first.config.inner_lr, "eval_lr_ratio": first.config.eval_lr_ratio}
+    checkpoints = [str(path) for path in options.runs]
+    return {"env": first.config.env, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
+
+
+def print_table(results: Sequence[Result]) -> None:
+    """Gradient steps, mean return and 95 % confidence interval over tasks, env steps per task."""
+    first = results[0]
+    print(f"{first.config.env}: {len(first.tasks)} tasks x {first.config.episodes_per_task} episodes")
+    for result in results:
+        print(f"\n{result.name}, {result.meta_policy.iteration} iterations")
+        print(f"{'gradient steps':>14}  {'mean return':>11}  {'95 % interval':>13}  {'env steps per task':>18}")
+        for k, mean, interval, env_steps in zip(*result.adaptation.summary().values(), strict=True):
+            shown = f"+- {interval:.1f}" if interval is not None else "-"
+            print(f"{k:>14}  {mean:>11.1f}  {shown:>13}  {env_steps:>18,.0f}")
+
+
+def run(options: Options) -> int:
+    """Evaluate, print, write. Returns the exit status: 1 where the video alone could not be made."""
+    choose_device(options.device)
+    use_threads(options.num_threads)
+    console = Console(stderr=True)
+    results = [evaluate(name, each, options, console) for name, each in policies(options)]
+    print_table(results)
+    if options.output:
+        write_atomically(options.output, (json.dumps(as_json(results, options), indent=1) + "\n").encode())
+    if options.video:
+        first = results[0]
+        count = min(options.video_tasks, len(first.tasks))
+        width, height = options.video_size
+        try:
+            with console.status(f"drawing {options.video}"):
+                frames, fps = episodes_side_by_side(
+                    first.config, first.tasks[:count], first.adaptation, options.seed, EVALUATION, width, height
+                )
+                write_video(options.video, frames, fps)
+        except RenderingError as error:
+            print(f"maml_rl.evaluate: no video: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 0 done, 1 without the video, 2 bad input."""
+    try:
+        return run(parse(sys.argv[1:] if argv is None else argv))
+    except UsageError as error:
+        print(f"maml_rl.evaluate: {error}".replace("\n", "\\n"), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

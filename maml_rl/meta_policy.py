@@ -1,0 +1,109 @@
+"""The public interface: load a trained policy, adapt it to a task, roll it out."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import envs
+from maml_rl.checkpoint import BEST, latest_checkpoint, load_checkpoint
+from maml_rl.config import Config, UsageError, nearest
+from maml_rl.evaluation import INTERFACE, adapt_and_roll_out, rollout
+from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.tasks import as_tasks
+from maml_rl.trajectories import Trajectories
+from maml_rl.wiring import make_envs, make_policy
+
+Task = float | Sequence[float] | np.ndarray | Tensor
+
+
+@dataclass(frozen=True)
+class MetaPolicy:
+    """A policy, the configuration that it was trained with, and how often it was adapted."""
+
+    config: Config
+    policy: GaussianMlpPolicy
+    theta: Tensor  # [P], float32, on the CPU
+    iteration: int  # meta-updates that it was trained for
+    gradient_steps: int = 0  # taken by `adapt` since
+
+    def act(self, observation: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """The action [A] of an observation [O], as the family's `step` takes it: the mean, or a draw keyed by `seed`.
+
+        Raises ValueError for an observation of another size.
+        """
+        x = torch.as_tensor(observation, dtype=torch.float32)
+        if x.shape != (self.policy.observation_size,):
+            raise ValueError(f"observation: got shape {tuple(x.shape)}, allowed: ({self.policy.observation_size},)")
+        with torch.no_grad():
+            distribution = self.policy.distribution(self.theta[None], x[None, None])
+        if seed is None:
+            return distribution.mean[0, 0].numpy()
+        noise = envs.KeyedGenerator(seed).normal(1, 1, self.policy.action_size, dtype=torch.float32)
+        return distribution.sample(noise)[0, 0].numpy()
+
+
+def load(path: str | Path) -> MetaPolicy:
+    """Read a checkpoint; of a run directory its best one, or where none is kept its last.
+
+    Raises ValueError with one line, where it is missing or not a checkpoint.
+    """
+    path = Path(path)
+    if path.is_dir():
+        folder = path / "checkpoints"
+        path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")
+    state, config = load_checkpoint(path, policy_of)
+    return MetaPolicy(config, policy_of(config), state.theta, state.iteration)
+
+
+def adapt(
+    meta_policy: MetaPolicy, task: Task, gradient_steps: int = 1, episodes: int | None = None, seed: int = 0
+) -> MetaPolicy:
+    """The policy after `gradient_steps` policy-gradient steps on one task, each on episodes of its own.
+
+    task: a goal in the family's own units, such as 1.7 (m/s) or (0.3, -0.2) (m). episodes: per step; as in training
+    where None. Raises ValueError for a task of another shape, or a number of steps below 0.
+    """
+    if gradient_steps < 0:
+        raise ValueError(f"gradient_steps: got {gradient_steps}, allowed: an integer >= 0")
+    config = _for_one_task(meta_policy.config, episodes)
+    env_parts = make_envs(config)
+    tasks = as_tasks([task], env_parts[0].task_shape, "task")
+    # A key of its own for each step, also where they are taken one by one.
+    first = meta_policy.gradient_steps
+    adaptation = adapt_and_roll_out(
+        config, env_parts, meta_policy.policy, meta_policy.theta, tasks, gradient_steps, seed, INTERFACE, first=first
+    )
+    return dataclasses.replace(meta_policy, theta=adaptation.thetas_M[-1][0], gradient_steps=first + gradient_steps)
+
+
+def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, seed: int = 0) -> Trajectories:
+    """Episodes of one task [1, E, H, ...]: `.mean_return()` of them, `.observations`, `.actions`, `.rewards`, ...
+
+    task, episodes: as in `adapt`. Raises ValueError for a task of another shape.
+    """
+    config = _for_one_task(meta_policy.config, episodes)
+    env_parts = make_envs(config)
+    tasks = as_tasks([task], env_parts[0].task_shape, "task")
+    theta_M = meta_policy.theta[None]
+    step = meta_policy.gradient_steps
+    return rollout(config, env_parts, meta_policy.policy, theta_M, tasks, step, seed, INTERFACE)
+
+
+def policy_of(config: Config) -> GaussianMlpPolicy:
+    """The policy that goes with a configuration. Raises UsageError for a family that there is not."""
+    if config.env not in envs.ENVS:
+        allowed = ", ".join(envs.ENVS)
+        raise UsageError(f"checkpoint: env: got {config.env!r}, allowed: {allowed}{nearest(config.env, envs.ENVS)}")
+    return make_policy(config, make_envs(_for_one_task(config, 1))[0])
+
+
+def _for_one_task(config: Config, episodes: int | None) -> Config:
+    episodes = config.episodes_per_task if episodes is None else episodes
+    if episodes < 1:
+        raise ValueError(f"episodes: got {episodes}, allowed: an integer >= 1")
+    return dataclasses.replace(config, num_tasks=1, episodes_per_task=episodes)

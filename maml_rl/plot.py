@@ -1,0 +1,114 @@
+"""Plot runs and evaluations.
+
+python -m maml_rl.plot runs/A runs/B --output curves.png
+python -m maml_rl.plot evaluation.json --output steps.pdf
+"""
+
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from maml_rl.atomic_file import write_atomically
+from maml_rl.config import Config, UsageError
+from maml_rl.flags import read_flags
+from maml_rl.output_file import check_output
+from maml_rl.run_directory import read_run
+
+PROG = "python -m maml_rl.plot"
+DESCRIPTION = (
+    "Plot run directories (return before and after adaptation against env steps) and evaluation JSON files "
+    "(return against gradient steps)."
+)
+SUFFIXES = [".png", ".pdf", ".svg"]
+# Options that make no other experiment of a run.
+SAME_EXPERIMENT = ["seed", "iterations", "device", "num_threads", "checkpoint_every"]
+SAME_EXPERIMENT += ["keep_best", "validate_every", "video_every"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to plot, and where the figure goes."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Run directories, evaluation JSON files, or both. Runs that differ in their seeds alone become one curve."""
+    output: Path | None = None
+    """Figure to write: .png, .pdf or .svg."""
+
+
+def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
+    """Check argv. Prints help and exits with status 0 where asked for. Raises UsageError for what is not right."""
+    if any(token in ("-h", "--help") for token in argv):
+        tyro.cli(Options, prog=PROG, description=DESCRIPTION, args=["--help"])
+    options = Options(**read_flags(argv, Options, positional="runs"))
+    if not options.runs:
+        raise UsageError("got no run and no evaluation, allowed: one or more; see --help")
+    if options.output is None:
+        raise UsageError("--output: got nothing, allowed: a file that ends in " + ", ".join(SUFFIXES))
+    check_output("--output", options.output, SUFFIXES)
+    return options.runs, options.output
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """An evaluation JSON. Raises UsageError where it is none."""
+    try:
+        evaluation = json.loads(path.read_text())
+        for result in evaluation["results"]:
+            [result[key] for key in ("name", "gradient_steps", "return_mean", "return_ci95")]
+        if not evaluation["env"] or not evaluation["results"]:
+            raise ValueError("it has no results")
+    except OSError as error:
+        raise UsageError(f"{path}: got no readable file ({error.strerror}), allowed: an evaluation's JSON") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path}: got what cannot be read ({error}), allowed: an evaluation's JSON") from error
+    return evaluation
+
+
+def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str, list[list[dict[str, Any]]]]:
+    """Metrics of the runs of each experiment, by a label that says in which options it differs from the others."""
+    groups: dict[Config, list[list[dict[str, Any]]]] = {}
+    for config, rows in runs:
+        same = {name: getattr(Config(), name) for name in SAME_EXPERIMENT}
+        groups.setdefault(dataclasses.replace(config, **same), []).append(rows)
+    names = [field.name for field in dataclasses.fields(Config)]
+    differing = [name for name in names if len({getattr(config, name) for config in groups}) > 1 and name != "env"]
+    labels = ["  ".join([config.env] + [f"{name} {getattr(config, name)}" for name in differing]) for config in groups]
+    return dict(zip(labels, groups.values(), strict=True))
+
+
+def plot(paths: Sequence[Path], output: Path) -> None:
+    """Read runs and evaluations, and write the figure. Raises UsageError for what cannot be read."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise UsageError(f"got {str(path)!r}, which does not exist, allowed: run directories and evaluation files")
+    runs = [read_run(path) for path in paths if path.is_dir()]
+    evaluations = [read_evaluation(path) for path in paths if not path.is_dir()]
+
+    from maml_rl.figures import figure  # matplotlib takes a second to import; bad input does not have to wait for it
+
+    buffer = io.BytesIO()
+    figure(group_runs(runs), evaluations).savefig(buffer, format=output.suffix[1:].lower())
+    write_atomically(output, buffer.getvalue())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 0 done, 2 bad input."""
+    try:
+        plot(*parse(sys.argv[1:] if argv is None else argv))
+    except UsageError as error:
+        print(f"maml_rl.plot: {error}".replace("\n", "\\n"), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

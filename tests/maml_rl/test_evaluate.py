@@ -1,0 +1,154 @@
+"""The command: table, JSON, fixed tasks, comparisons, bad input."""
+
+import json
+
+import pytest
+import torch
+
+from maml_rl.checkpoint import State, save_checkpoint
+from maml_rl.config import PRESETS, Config, load_yaml, merge
+from maml_rl.evaluate import main
+from maml_rl.evaluation import EVALUATION, VALIDATION, inner_lrs, sample_tasks
+from maml_rl.meta_update import TASKS
+from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.wiring import make_envs
+from tests.maml_rl.test_train import train
+
+SMALL = ["--tasks", "3", "--episodes", "4", "--gradient-steps", "1"]
+RESULT = ["name", "algorithm", "iteration", "inner_lrs", "gradient_steps", "return_mean", "return_ci95"]
+RESULT += ["env_steps_per_task", "per_task"]
+TOP = ["env", "checkpoints", "protocol", "results"]
+
+
+@pytest.fixture
+def walker(tmp_path):
+    """A checkpoint of a policy that walks 0.1 m to the right at every step, almost without noise."""
+    policy = GaussianMlpPolicy(2, 2, ())
+    theta = torch.tensor([0, 0, 0, 0, 1, 0, -20, -20], dtype=torch.float32)
+    config = merge(Config(), {"hidden_sizes": [], "horizon": 8, "min_log_std": -20.0, "inner_lr": 0.0})
+    return save_checkpoint(tmp_path, State(theta, 7, 0), policy, config)
+
+
+def evaluate(tmp_path, *arguments: str) -> dict:
+    assert main([*arguments, "--output", str(tmp_path / "out.json")]) == 0
+    return json.loads((tmp_path / "out.json").read_text())
+
+
+def test_a_known_policy_has_the_return_computed_by_hand(tmp_path, walker, capsys) -> None:
+    (tmp_path / "tasks.yaml").write_text("- [0.5, 0.0]\n- [-0.5, 0.0]\n")
+    result = evaluate(tmp_path, str(walker), *SMALL, "--fixed-tasks", str(tmp_path / "tasks.yaml"))
+    [policy] = result["results"]
+    reached = -(0.4 + 0.3 + 0.2 + 0.1)  # and done at the goal
+    missed = -(0.6 + 0.7 + 0.8 + 0.9 + 1.0 + 1.1 + 1.2 + 1.3)
+    assert [row["task"] for row in policy["per_task"]] == [[0.5, 0.0], [-0.5, 0.0]]
+    assert [row["returns"][0] for row in policy["per_task"]] == pytest.approx([reached, missed], abs=1e-5)
+    assert policy["return_mean"] == pytest.approx([(reached + missed) / 2] * 2, abs=1e-5)  # an inner_lr of 0
+    std = abs(reached - missed) / 2**0.5
+    assert policy["return_ci95"][0] == pytest.approx(1.959964 * std / 2**0.5, abs=1e-4)
+    assert policy["env_steps_per_task"] == [0, 4 * (5 + 8) / 2]
+    table = capsys.readouterr().out
+    assert "gradient steps" in table
+    assert f"{(reached + missed) / 2:.1f}" in table
+
+
+def test_the_json_has_every_documented_key(tmp_path, walker) -> None:
+    result = evaluate(tmp_path, str(walker), *SMALL)
+    assert list(result) == TOP
+    assert list(result["results"][0]) == RESULT
+    readme = (PRESETS.parent / "README.md").read_text()
+    for key in [*TOP, *RESULT, *result["protocol"]]:
+        assert f"`{key}`" in readme, key
+
+
+def test_a_seed_decides_everything(tmp_path) -> None:
+    train(tmp_path / "run", "--iterations", "1")
+    run = str(tmp_path / "run")
+    first, again = evaluate(tmp_path, run, *SMALL), evaluate(tmp_path, run, *SMALL, "--num-threads", "1")
+    other = evaluate(tmp_path, run, *SMALL, "--seed", "2")
+    assert first == again
+    tasks = [[row["task"] for row in each["results"][0]["per_task"]] for each in (first, other)]
+    assert all(task not in tasks[1] for task in tasks[0])
+
+
+def test_training_validation_and_evaluation_share_no_task() -> None:
+    [env] = make_envs(Config())
+    from envs import KeyedGenerator
+
+    training = [env.sample_tasks(100, KeyedGenerator(seed, i, TASKS)) for seed in range(3) for i in range(20)]
+    held_out = [sample_tasks(env, 100, seed, split) for seed in range(3) for split in (VALIDATION, EVALUATION)]
+    everything = torch.cat(training + held_out)
+    assert len(everything.unique(dim=0)) == len(everything)
+
+
+def test_later_steps_are_smaller_as_in_the_paper() -> None:
+    paper = load_yaml(PRESETS / "halfcheetah-dir.yaml", Config())
+    assert inner_lrs(paper, 3) == [0.1, 0.05, 0.05]
+    assert inner_lrs(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", Config()), 3) == [0.1] * 3
+    assert inner_lrs(merge(paper, {"inner_steps": 2}), 3) == [0.1, 0.1, 0.05]
+
+
+def test_algorithms_side_by_side(tmp_path, capsys) -> None:
+    """The oracle is told its task, needs no step, and the random policy has the first one's kind."""
+    for algorithm in ("maml", "pretrain", "oracle"):
+        train(tmp_path / algorithm, "--iterations", "2", "--algorithm", algorithm)
+    runs = [str(tmp_path / name) for name in ("maml", "pretrain", "oracle")]
+    result = evaluate(tmp_path, *runs, "--random", "--tasks", "3", "--episodes", "2")
+    assert [row["algorithm"] for row in result["results"]] == ["maml", "pretrain", "oracle", "random"]
+    assert [len(row["return_mean"]) for row in result["results"]] == [4, 4, 1, 4]
+    assert [row["task"] for row in result["results"][0]["per_task"]] == [
+        row["task"] for row in result["results"][2]["per_task"]
+    ]
+    assert capsys.readouterr().out.count("gradient steps") == 4
+
+
+def test_pretraining_does_not_adapt(tmp_path) -> None:
+    train(tmp_path / "run", "--iterations", "2", "--algorithm", "pretrain")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert all(row["return/pre"] == row["return/post"] for row in rows)
+    assert rows[0]["env_steps"] <= 3 * 2 * 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["no run", "one or more"]),
+        (["RUN", "--gradient-steps", "-1"], ["--gradient-steps", "-1", ">= 0"]),
+        (["RUN", "--gradient-step", "1"], ["unknown option", "nearest: --gradient-steps"]),
+        (["RUN", "--tasks", "0"], ["--tasks", "0"]),
+        (["missing.safetensors"], ["missing.safetensors"]),
+        (["missing"], ["missing"]),
+        (["folder"], ["folder", "a run with a checkpoint"]),
+        (["foreign.safetensors"], ["foreign.safetensors", "cannot be read"]),
+        (["RUN", "--video", "film.mov"], ["--video", "film.mov", ".mp4, .gif"]),
+        (["RUN", "--video", "nowhere/film.mp4"], ["--video", "a folder that exists"]),
+        (["RUN", "--output", "nowhere/out.json"], ["--output", "a folder that exists"]),
+        (["RUN", "--output", "out.txt"], ["--output", "out.txt", ".json"]),
+        (["RUN", "--video", "film.mp4", "--video-size", "33", "64"], ["--video-size", "33 64"]),
+        (["RUN", "--video", "film.mp4", "--tasks", "2", "--video-tasks", "3"], ["--video-tasks", "3"]),
+        (["RUN", "--fixed-tasks", "three.json"], ["--fixed-tasks", "[1, 2, 3]", "2 numbers"]),
+        (["RUN", "--fixed-tasks", "words.yaml"], ["--fixed-tasks", "far away"]),
+        (["RUN", "--fixed-tasks", "torn.json"], ["--fixed-tasks", "torn.json"]),
+        (["RUN", "--fixed-tasks", "missing.json"], ["--fixed-tasks", "missing.json"]),
+        (["RUN", "--device", "tpu"], ["--device", "'tpu'"]),
+    ],
+)
+def test_bad_input(tmp_path, walker, monkeypatch, capsys, arguments: list[str], parts: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "foreign.safetensors").write_bytes(b"not a checkpoint")
+    (tmp_path / "three.json").write_text("[[1, 2, 3]]")
+    (tmp_path / "words.yaml").write_text("- far away\n")
+    (tmp_path / "torn.json").write_text("[[0.1, 0")
+    before = sorted(tmp_path.rglob("*"))
+    assert main([str(walker) if each == "RUN" else each for each in arguments]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1, error
+    for part in parts:
+        assert part in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_only_the_same_family_is_compared(tmp_path, walker, capsys) -> None:
+    train(tmp_path / "run", "--iterations", "1", env="halfcheetah-dir")
+    assert main([str(walker), str(tmp_path / "run")]) == 2
+    assert "env: got 'halfcheetah-dir', allowed: 'navigation-2d'" in capsys.readouterr().err

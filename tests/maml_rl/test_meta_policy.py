@@ -1,0 +1,67 @@
+"""The public interface, by the name that users import."""
+
+import numpy as np
+import pytest
+import torch
+
+import maml_rl
+from maml_rl.adaptation import adapt
+from maml_rl.samples import make_samples
+from tests.maml_rl.test_train import train
+
+TASK = (0.3, -0.2)
+
+
+@pytest.fixture
+def policy(tmp_path) -> maml_rl.MetaPolicy:
+    train(tmp_path / "run", "--iterations", "2", "--keep-best", "--validate-every", "1")
+    return maml_rl.load(tmp_path / "run")
+
+
+def test_a_run_loads_its_best_policy_and_then_its_last(tmp_path, policy) -> None:
+    checkpoints = tmp_path / "run" / "checkpoints"
+    best = maml_rl.load(checkpoints / "best.safetensors")
+    assert torch.equal(policy.theta, best.theta)
+    (checkpoints / "best.safetensors").unlink()
+    assert maml_rl.load(tmp_path / "run").iteration == 2
+
+
+def test_adapting_is_the_inner_loop(policy) -> None:
+    episodes = maml_rl.roll_out(policy, TASK)
+    assert episodes.rewards.shape == (1, 2, 10)
+    samples = make_samples(episodes, policy.config.discount, policy.config.gae_lambda)
+    expected = adapt(policy.policy, policy.theta[None], [samples], policy.config.inner_lr)[0]
+    adapted = maml_rl.adapt(policy, TASK)
+    assert adapted.gradient_steps == 1
+    torch.testing.assert_close(adapted.theta, expected, rtol=0, atol=0)
+    assert not torch.equal(adapted.theta, policy.theta)
+
+
+def test_two_steps_are_one_step_twice(policy) -> None:
+    at_once = maml_rl.adapt(policy, TASK, gradient_steps=2)
+    one_by_one = maml_rl.adapt(maml_rl.adapt(policy, TASK), TASK)
+    assert torch.equal(at_once.theta, one_by_one.theta)
+    assert at_once.gradient_steps == one_by_one.gradient_steps == 2
+
+
+def test_actions(policy) -> None:
+    observation = np.array([0.1, 0.2])
+    mean = policy.act(observation)
+    assert mean.shape == (2,)
+    assert np.array_equal(mean, policy.act(observation))
+    draws = np.stack([policy.act(observation, seed=seed) for seed in range(200)])
+    assert np.abs(draws.mean(axis=0) - mean).max() < 0.3
+    assert 0.5 < draws.std(axis=0).mean() < 2
+    with pytest.raises(ValueError, match="observation"):
+        policy.act(np.zeros(3))
+
+
+def test_bad_values_are_named(policy) -> None:
+    with pytest.raises(ValueError, match=r"task: got .* 2 numbers"):
+        maml_rl.adapt(policy, (1, 2, 3))
+    with pytest.raises(ValueError, match="gradient_steps: got -1"):
+        maml_rl.adapt(policy, TASK, gradient_steps=-1)
+    with pytest.raises(ValueError, match="episodes: got 0"):
+        maml_rl.roll_out(policy, TASK, episodes=0)
+    with pytest.raises(AttributeError, match="has no attribute 'adopt'"):
+        maml_rl.adopt  # type: ignore[attr-defined]  # noqa: B018

@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from maml_rl.config import Config, dump_yaml, merge
+from maml_rl.figures import figure
+from maml_rl.plot import group_runs, main
+from maml_rl.run_directory import read_run
+
+
+def fixture_run(folder: Path, seed: int, inner_lr: float = 0.1, rows: int = 3) -> Path:
+    folder.mkdir()
+    (folder / "config.yaml").write_text(dump_yaml(merge(Config(), {"seed": seed, "inner_lr": inner_lr})))
+    lines = [
+        {"iteration": i, "env_steps": 100 * (i + 1), "return/pre": -40.0 - seed, "return/post": -30.0 + i * seed}
+        for i in range(rows)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture
+def evaluation(tmp_path) -> Path:
+    def result(name: str, returns: list[float]) -> dict:
+        steps = list(range(len(returns)))
+        return {"name": name, "gradient_steps": steps, "return_mean": returns, "return_ci95": [1.0] * len(returns)}
+
+    content = {"env": "navigation-2d", "results": [result("maml", [-40, -12, -4]), result("oracle", [-2])]}
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    return tmp_path / "evaluation.json"
+
+
+def test_runs_that_differ_in_their_seeds_are_one_curve_with_a_band(tmp_path) -> None:
+    runs = [read_run(fixture_run(tmp_path / f"{lr}-{seed}", seed, lr)) for lr in (0.1, 0.5) for seed in (1, 2)]
+    groups = group_runs(runs)
+    assert list(groups) == ["navigation-2d  inner_lr 0.1", "navigation-2d  inner_lr 0.5"]
+    [axes] = figure(groups, []).axes
+    before, after = axes.lines[:2]
+    assert list(after.get_xdata()) == [100, 200, 300]
+    assert list(after.get_ydata()) == [-30, -28.5, -27]  # the mean of seeds 1 and 2
+    assert list(before.get_ydata()) == [-41.5] * 3
+    assert len(axes.collections) == 4  # a band for each of four curves
+    assert "step" in axes.get_xlabel()
+    assert "reward units" in axes.get_ylabel()
+
+
+def test_gradient_steps_with_intervals_and_an_oracle_as_a_line(evaluation) -> None:
+    [axes] = figure({}, [json.loads(evaluation.read_text())]).axes
+    line, *_ = axes.containers[0]
+    assert list(line.get_ydata()) == [-40, -12, -4]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["oracle", "maml"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_plots_render(tmp_path, evaluation, suffix: str) -> None:
+    run = fixture_run(tmp_path / "run", 1)
+    output = tmp_path / f"figure{suffix}"
+    assert main([str(run), str(evaluation), "--output", str(output)]) == 0
+    assert output.stat().st_size > 5000
+    if suffix == ".png":
+        with Image.open(output) as picture:
+            assert picture.width > 1000  # a panel each
+            assert len(picture.convert("RGB").getcolors(1_000_000)) > 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--output", "a.png"], ["no run"]),
+        (["RUN"], ["--output"]),
+        (["RUN", "--output", "a.bmp"], ["--output", "a.bmp", ".png, .pdf, .svg"]),
+        (["RUN", "--output", "nowhere/a.png"], ["--output", "a folder that exists"]),
+        (["empty", "--output", "a.png"], ["empty", "config.yaml"]),
+        (["missing", "--output", "a.png"], ["missing", "does not exist"]),
+        (["no-metrics", "--output", "a.png"], ["no-metrics", "a run with metrics"]),
+        (["no-iteration", "--output", "a.png"], ["no iteration", "a run with metrics"]),
+        (["broken.json", "--output", "a.png"], ["broken.json", "an evaluation's JSON"]),
+        (["other.json", "--output", "a.png"], ["other.json", "an evaluation's JSON"]),
+    ],
+)
+def test_bad_input(tmp_path, monkeypatch, capsys, arguments: list[str], parts: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = fixture_run(tmp_path / "run", 1)
+    (tmp_path / "empty").mkdir()
+    (fixture_run(tmp_path / "no-metrics", 1) / "metrics.jsonl").unlink()
+    fixture_run(tmp_path / "no-iteration", 1, rows=0)
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "other.json").write_text("[1]")
+    before = sorted(tmp_path.rglob("*"))
+    assert main([str(run) if each == "RUN" else each for each in arguments]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1, error
+    for part in parts:
+        assert part in error
+    assert sorted(tmp_path.rglob("*")) == before

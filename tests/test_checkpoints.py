@@ -1,0 +1,29 @@
+"""The shipped policies load, and adapt to tasks they have not seen."""
+
+from pathlib import Path
+
+import pytest
+
+import maml_rl
+
+FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
+# Episodes' return after one gradient step minus before, on the task given: far below what was measured.
+MARGINS = {
+    "navigation-2d": ((0.4, -0.4), 20.0),
+    "halfcheetah-dir": (-1.0, 50.0),
+    "halfcheetah-vel": (0.3, 5.0),
+}
+
+
+def test_every_shipped_policy_is_tested() -> None:
+    assert {path.stem for path in FOLDER.glob("*.safetensors")} == set(MARGINS)
+    assert all(path.stat().st_size < 100_000 for path in FOLDER.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_it_adapts(name: str) -> None:
+    task, margin = MARGINS[name]
+    policy = maml_rl.load(FOLDER / f"{name}.safetensors")
+    before = maml_rl.roll_out(policy, task, seed=5).mean_return()
+    adapted = maml_rl.adapt(policy, task, seed=6)
+    assert maml_rl.roll_out(adapted, task, seed=5).mean_return() > before + margin
