@@ -75,20 +75,24 @@ def adapt_and_roll_out(
     seed: int,
     split: int,
     first: int = 0,
+    roll_out_last: bool = True,
     announce: Callable[[str], None] = lambda part: None,
 ) -> Adaptation:
     """Collect episodes on each task, take a gradient step, collect again, `gradient_steps` times.
 
     theta: [P]. tasks: [M, ...], as many as env_parts have. The episodes are those that the step learns from: one batch
-    per policy. first: gradient steps that theta has had before. announce: told what is being collected.
+    per policy. first: gradient steps that theta has had before. roll_out_last: whether the last policy is played too.
+    announce: told what is being collected.
     """
     theta_M = theta.expand(len(tasks), -1)
     adaptation = Adaptation()
     last = first + gradient_steps
     for k, lr in zip(range(first, last + 1), [*inner_lrs(config, last)[first:], None], strict=True):
+        adaptation.thetas_M.append(theta_M)
+        if lr is None and not roll_out_last:
+            break
         announce(f"episodes after {k} of {last} gradient steps")
         trajectories = rollout(config, env_parts, policy, theta_M, tasks, k, seed, split)
-        adaptation.thetas_M.append(theta_M)
         adaptation.trajectories.append(trajectories)
         if lr is not None:
             samples = make_samples(trajectories, config.discount, config.gae_lambda)

@@ -103,9 +103,9 @@ def meta_objective(
 
 
 def _bytes_per_task(policy: GaussianMlpPolicy, batches: Sequence[Samples], fraction: float) -> int:
-    """What one task's linearisation holds: of each hidden unit and step its output, slope and delta."""
+    """What one task's linearisation holds: of each hidden unit and step its output and delta."""
     steps = sum(batch.weights.shape[1] for batch in batches)
-    values = 3 * fraction * steps * (sum(policy.hidden_sizes) + policy.action_size)
+    values = 2 * fraction * steps * (sum(policy.hidden_sizes) + policy.action_size)
     return max(1, round(values)) * batches[-1].weights.element_size()
 
 

@@ -76,7 +76,16 @@ def adapt(
     # A key of its own for each step, also where they are taken one by one.
     first = meta_policy.gradient_steps
     adaptation = adapt_and_roll_out(
-        config, env_parts, meta_policy.policy, meta_policy.theta, tasks, gradient_steps, seed, INTERFACE, first=first
+        config,
+        env_parts,
+        meta_policy.policy,
+        meta_policy.theta,
+        tasks,
+        gradient_steps,
+        seed,
+        INTERFACE,
+        first=first,
+        roll_out_last=False,
     )
     return dataclasses.replace(meta_policy, theta=adaptation.thetas_M[-1][0], gradient_steps=first + gradient_steps)
 

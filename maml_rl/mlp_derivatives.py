@@ -15,6 +15,7 @@ graphs of the same took 1.1 GB more on 40 tasks of 4,000 + 4,000 steps, in the s
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,8 +34,8 @@ class _Network:
 
     layers: Layers
     inputs: list[Tensor]  # h_l [M, N, in] of each layer; the first are the observations
-    slopes: list[Tensor]  # f'(z_l) [M, N, out] of each hidden layer
     output: Tensor  # [M, N, A]
+    nonlinearity: Literal["relu", "tanh"]
 
     def tangents(self, direction: Layers) -> list[Tensor]:
         """R{h_1}, ..., R{output} along a direction in the parameters."""
@@ -43,16 +44,21 @@ class _Network:
             tangent = add_product(c, self.inputs[layer], V)
             if layer > 0:
                 add_product_(tangent, tangents[-1], weight)
-            if layer < len(self.slopes):
-                tangent.mul_(self.slopes[layer])
-            tangents.append(tangent)
+            tangents.append(self.times_slope_(tangent, layer) if layer < len(self.layers) - 1 else tangent)
         return tangents
+
+    def times_slope_(self, x: Tensor, layer: int) -> Tensor:
+        """x f'(z_l), in place of x [M, N, out] of a hidden layer: f' follows from h_{l+1} = f(z_l)."""
+        h = self.inputs[layer + 1]
+        if self.nonlinearity == "relu":
+            return torch.ops.aten.threshold_backward.grad_input(x, h, 0, grad_input=x)
+        return torch.ops.aten.tanh_backward.grad_input(x, h, grad_input=x)
 
     def deltas(self, cotangent: Tensor) -> list[Tensor]:
         """delta_l of each layer, from the last one's [M, N, A]."""
         deltas = [cotangent]
-        for (weight, _), slope in zip(reversed(self.layers[1:]), reversed(self.slopes), strict=True):
-            deltas.append(product(deltas[-1], weight.mT).mul_(slope))
+        for layer in reversed(range(len(self.layers) - 1)):
+            deltas.append(self.times_slope_(product(deltas[-1], self.layers[layer + 1][0].mT), layer))
         return deltas[::-1]
 
     def gradient(self, deltas: list[Tensor]) -> list[Tensor]:
@@ -90,7 +96,7 @@ def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) 
             rows = [r_weight.flatten(1), r_delta.sum(dim=1), *rows]
             if layer > 0:
                 r_delta = product(r_delta, network.layers[layer][0].mT)
-                add_product_(r_delta, deltas[layer], direction[layer][0].mT).mul_(network.slopes[layer - 1])
+                network.times_slope_(add_product_(r_delta, deltas[layer], direction[layer][0].mT), layer - 1)
                 bend = bends[layer - 1]
                 if bend is not None:
                     r_delta.addcmul_(bend, tangents[layer - 1])
@@ -118,18 +124,12 @@ def policy_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, observations:
 @torch.no_grad()
 def _run(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> _Network:
     layers, _ = _layers(policy, theta_M)
-    inputs, slopes = [observations], []
+    inputs = [observations]
     for weight, bias in layers[:-1]:
         h = add_product(bias, inputs[-1], weight)
-        if policy.nonlinearity == "relu":
-            h.relu_()
-            slopes.append((h > 0).to(h.dtype))
-        else:
-            h.tanh_()
-            slopes.append(1 - h.square())
-        inputs.append(h)
+        inputs.append(h.relu_() if policy.nonlinearity == "relu" else h.tanh_())
     weight, bias = layers[-1]
-    return _Network(layers, inputs, slopes, add_product(bias, inputs[-1], weight))
+    return _Network(layers, inputs, add_product(bias, inputs[-1], weight), policy.nonlinearity)
 
 
 def _layers(policy: GaussianMlpPolicy, theta_M: Tensor) -> tuple[Layers, Tensor]:
