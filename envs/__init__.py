@@ -1,14 +1,23 @@
 """Families of tasks: physics, rewards, observations. The contract is in `envs.task_env`."""
 
+import os
 from collections.abc import Callable
 from typing import Literal
 
-from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel
-from envs.keyed_generator import KeyedGenerator
-from envs.navigation import navigation_2d
-from envs.oracle import OracleEnv
-from envs.task_env import TaskEnv
-from envs.turns import python_turn
+# MuJoCo reads MUJOCO_GL when it is imported, and fails where that backend is missing, also for those who want no
+# pictures. `envs.offscreen` reads it when someone does.
+_gl = os.environ.pop("MUJOCO_GL", None)
+import mujoco as _mujoco  # noqa: E402, F401
+
+if _gl is not None:
+    os.environ["MUJOCO_GL"] = _gl
+
+from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel  # noqa: E402
+from envs.keyed_generator import KeyedGenerator  # noqa: E402
+from envs.navigation import navigation_2d  # noqa: E402
+from envs.oracle import OracleEnv  # noqa: E402
+from envs.task_env import TaskEnv  # noqa: E402
+from envs.turns import python_turn  # noqa: E402
 
 __all__ = ["ENVS", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_turn"]
 

@@ -35,7 +35,9 @@ def use_offscreen_gl() -> str:
     RenderingError where none works.
     """
     wanted = os.environ.get("MUJOCO_GL", "").lower()
-    candidates = (wanted,) if wanted in BACKENDS else BACKENDS
+    if wanted and wanted not in BACKENDS:
+        raise RenderingError(f"MUJOCO_GL: got {wanted!r}, allowed: {', '.join(BACKENDS)}, or unset")
+    candidates = (wanted,) if wanted else BACKENDS
     for backend in candidates:
         environment = os.environ | {"MUJOCO_GL": backend}
         environment.pop("PYOPENGL_PLATFORM", None)

@@ -112,7 +112,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise _unreadable(path, error) from error
     if metadata.get("format_version") != FORMAT_VERSION:
-        found = metadata.get("format_version")
+        found = metadata.get("format_version", "none: it is not a checkpoint of maml_rl")
         raise UsageError(f"checkpoint {path}: got format version {found}, allowed: {FORMAT_VERSION}")
     return tensors, metadata
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -26,7 +26,7 @@ from maml_rl.evaluation import (
     inner_lrs,
     sample_tasks,
 )
-from maml_rl.flags import read_flags
+from maml_rl.flags import option_name, read_flags
 from maml_rl.meta_policy import MetaPolicy, load, policy_of
 from maml_rl.meta_update import initial_state
 from maml_rl.output_file import check_output
@@ -65,10 +65,10 @@ class Options:
     """Video to write, .mp4 or .gif: the first tasks before adaptation and after each step, side by side."""
     video_tasks: Count = 1
     """Tasks in the video, one below the other."""
-    video_size: tuple[int, ...] = (320, 240)
-    """Width and height of each picture in the video, pixels."""
-    device: str = "auto"
-    """auto, cpu, cuda."""
+    video_size: tuple[int, int] = (320, 240)
+    """Width and height of each picture in the video, pixels: even numbers from 64 to 1920."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where policy and adaptation run; auto takes CUDA where there is one."""
     num_threads: Annotated[int, Within(0, 1024)] = 0
     """CPU threads; 0 takes one per CPU."""
 
@@ -88,9 +88,16 @@ def parse(argv: Sequence[str]) -> Options:
     """Check argv. Prints help and exits with status 0 where asked for. Raises UsageError for what is not right."""
     if any(token in ("-h", "--help") for token in argv):
         tyro.cli(Options, prog=PROG, description=DESCRIPTION, args=["--help"])
-    options = Options(**read_flags(argv, Options, positional="runs"))
+    flags = read_flags(argv, Options, positional="runs")
+    options = Options(**flags)
     if not options.runs:
         raise UsageError("got no run and no checkpoint, allowed: one or more; see --help")
+    twice = next((path for path in options.runs if options.runs.count(path) > 1), None)
+    if twice:
+        raise UsageError(f"got {str(twice)!r} twice, allowed: each policy once")
+    for name in ("video_tasks", "video_size"):
+        if name in flags and not options.video:
+            raise UsageError(f"{option_name(name)}: not allowed without --video")
     if options.output:
         check_output("--output", options.output, [".json"])
     if options.video:
@@ -98,8 +105,6 @@ def parse(argv: Sequence[str]) -> Options:
         check_size("--video-size", options.video_size)
     if options.video_tasks > options.tasks:
         raise UsageError(f"--video-tasks: got {options.video_tasks}, allowed: 1 to {options.tasks}, as --tasks has it")
-    if options.device not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device: got {options.device!r}, allowed: auto, cpu, cuda")
     return options
 
 
@@ -178,7 +183,8 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
 def print_table(results: Sequence[Result]) -> None:
     """Gradient steps, mean return and 95 % confidence interval over tasks, env steps per task."""
     first = results[0]
-    print(f"{first.config.env}: {len(first.tasks)} tasks x {first.config.episodes_per_task} episodes")
+    tasks, episodes = len(first.tasks), first.config.episodes_per_task
+    print(f"{first.config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}")
     for result in results:
         print(f"\n{result.name}, {result.meta_policy.iteration} iterations")
         print(f"{'gradient steps':>14}  {'mean return':>11}  {'95 % interval':>13}  {'env steps per task':>18}")

@@ -12,7 +12,7 @@ from maml_rl.config import UsageError, check_value, nearest
 
 
 def read_flags(argv: Sequence[str], options: type, positional: str | None = None) -> dict[str, Any]:
-    """The flags given, by field name of the dataclass `options`, each in the type of its field.
+    """The flags given, by field name of the dataclass `options`, each in the type of its field; the last one counts.
 
     positional: the field that takes the values before the first flag, or anywhere after a flag has its own. Raises
     UsageError for an unknown flag, and for a value of a wrong type or out of range.

@@ -1,6 +1,7 @@
 """The public interface: load a trained policy, adapt it to a task, roll it out."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,8 @@ def load(path: str | Path) -> MetaPolicy:
     Raises ValueError with one line, where it is missing or not a checkpoint.
     """
     path = Path(path)
+    if not os.path.exists(path):
+        raise UsageError(f"got {str(path)!r}, which does not exist, allowed: a run directory or a checkpoint file")
     if path.is_dir():
         folder = path / "checkpoints"
         path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")

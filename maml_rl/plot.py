@@ -60,6 +60,8 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     """An evaluation JSON. Raises UsageError where it is none."""
     try:
         evaluation = json.loads(path.read_text())
+        if not isinstance(evaluation, dict):
+            raise ValueError(f"it holds a {type(evaluation).__name__}")
         for result in evaluation["results"]:
             [result[key] for key in ("name", "gradient_steps", "return_mean", "return_ci95")]
         if not evaluation["env"] or not evaluation["results"]:
@@ -68,19 +70,22 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: got no readable file ({error.strerror}), allowed: an evaluation's JSON") from error
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{path}: got what cannot be read ({error}), allowed: an evaluation's JSON") from error
-    return evaluation
+    return evaluation | {"label": path.stem}
 
 
-def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str, list[list[dict[str, Any]]]]:
-    """Metrics of the runs of each experiment, by a label that says in which options it differs from the others."""
+def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str, dict[str, list[list[dict[str, Any]]]]]:
+    """Metrics of the runs of each family and experiment, by a label that says in which options it differs."""
     groups: dict[Config, list[list[dict[str, Any]]]] = {}
     for config, rows in runs:
         same = {name: getattr(Config(), name) for name in SAME_EXPERIMENT}
         groups.setdefault(dataclasses.replace(config, **same), []).append(rows)
     names = [field.name for field in dataclasses.fields(Config)]
     differing = [name for name in names if len({getattr(config, name) for config in groups}) > 1 and name != "env"]
-    labels = ["  ".join([config.env] + [f"{name} {getattr(config, name)}" for name in differing]) for config in groups]
-    return dict(zip(labels, groups.values(), strict=True))
+    families: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
+    for config, group in groups.items():
+        label = ", ".join(f"{name} {getattr(config, name)}" for name in differing)
+        families.setdefault(config.env, {})[label] = group
+    return families
 
 
 def plot(paths: Sequence[Path], output: Path) -> None:

@@ -57,16 +57,20 @@ def write_config(run_dir: Path, config: Config) -> None:
 
 def read_run(run_dir: Path) -> tuple[Config, list[dict[str, Any]]]:
     """The configuration and the metrics of a run. Raises UsageError where there are none."""
+    if not os.path.isfile(run_dir / "config.yaml"):
+        raise UsageError(f"got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
     config = load_yaml(run_dir / "config.yaml", Config(), option="run")
     path, rows = run_dir / "metrics.jsonl", []
     try:
-        lines = path.read_text().splitlines()
-        rows = [json.loads(line) for line in lines]
-        [(row["env_steps"], row["return/pre"], row["return/post"]) for row in rows]
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):  # the last line of a run that was killed, or still goes on, may be torn
+                rows.append(json.loads(line))
+                [rows[-1][key] for key in ("env_steps", "return/pre", "return/post")]
     except OSError as error:
         raise UsageError(f"{run_dir}: got no metrics.jsonl ({error.strerror}), allowed: a run with metrics") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path}: got what cannot be read ({error}), allowed: metrics of a run") from error
+        where = f"line {len(rows) + 1}, which cannot be read ({type(error).__name__}: {error})"
+        raise UsageError(f"{path}: got {where}, allowed: metrics of a run") from error
     if not rows:
         raise UsageError(f"{path}: got no iteration, allowed: a run with metrics")
     return config, rows

@@ -43,7 +43,8 @@ def load_tasks(path: Path, task_shape: tuple[int, ...]) -> Tensor:
         where = " ".join(str(error).split())
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a list of tasks in JSON or YAML ({where})") from error
     if not isinstance(given, list) or not given:
-        raise UsageError(f"{option}: got {str(path)!r}, allowed: a list of tasks in JSON or YAML")
+        got = "an empty list" if given == [] else f"a {type(given).__name__}"
+        raise UsageError(f"{option}: got {got} in {str(path)!r}, allowed: a list of one or more tasks in JSON or YAML")
     return as_tasks(given, task_shape, f"{option}: {path}")
 
 

@@ -43,7 +43,7 @@ class Validator:
         config, rows = read_run(self._run_dir)
         adaptation = self._adapt(self._config, state.theta, default_gradient_steps(config))
         evaluation = {"env": config.env, "results": [{"name": config.algorithm, **adaptation.summary()}]}
-        writer.add_figure("learning curves", figure({config.env: [rows]}, []), state.iteration - 1)
+        writer.add_figure("learning curves", figure({config.env: {"": [rows]}}, []), state.iteration - 1)
         writer.add_figure("gradient steps on validation tasks", figure({}, [evaluation]), state.iteration - 1)
 
     def _validate(self, state: State, writer: MetricsWriter) -> None:

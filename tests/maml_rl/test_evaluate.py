@@ -129,6 +129,9 @@ def test_pretraining_does_not_adapt(tmp_path) -> None:
         (["RUN", "--fixed-tasks", "words.yaml"], ["--fixed-tasks", "far away"]),
         (["RUN", "--fixed-tasks", "torn.json"], ["--fixed-tasks", "torn.json"]),
         (["RUN", "--fixed-tasks", "missing.json"], ["--fixed-tasks", "missing.json"]),
+        (["RUN", "RUN"], ["twice", "each policy once"]),
+        (["RUN", "--video-tasks", "2"], ["--video-tasks", "not allowed without --video"]),
+        (["RUN", "--fixed-tasks", "none.json"], ["--fixed-tasks", "an empty list"]),
         (["RUN", "--device", "tpu"], ["--device", "'tpu'"]),
     ],
 )
@@ -137,6 +140,7 @@ def test_bad_input(tmp_path, walker, monkeypatch, capsys, arguments: list[str], 
     (tmp_path / "folder").mkdir()
     (tmp_path / "foreign.safetensors").write_bytes(b"not a checkpoint")
     (tmp_path / "three.json").write_text("[[1, 2, 3]]")
+    (tmp_path / "none.json").write_text("[]")
     (tmp_path / "words.yaml").write_text("- far away\n")
     (tmp_path / "torn.json").write_text("[[0.1, 0")
     before = sorted(tmp_path.rglob("*"))

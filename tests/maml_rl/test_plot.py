@@ -35,7 +35,7 @@ def evaluation(tmp_path) -> Path:
 def test_runs_that_differ_in_their_seeds_are_one_curve_with_a_band(tmp_path) -> None:
     runs = [read_run(fixture_run(tmp_path / f"{lr}-{seed}", seed, lr)) for lr in (0.1, 0.5) for seed in (1, 2)]
     groups = group_runs(runs)
-    assert list(groups) == ["navigation-2d  inner_lr 0.1", "navigation-2d  inner_lr 0.5"]
+    assert list(groups["navigation-2d"]) == ["inner_lr 0.1", "inner_lr 0.5"]
     [axes] = figure(groups, []).axes
     before, after = axes.lines[:2]
     assert list(after.get_xdata()) == [100, 200, 300]
@@ -51,6 +51,23 @@ def test_gradient_steps_with_intervals_and_an_oracle_as_a_line(evaluation) -> No
     line, *_ = axes.containers[0]
     assert list(line.get_ydata()) == [-40, -12, -4]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["oracle", "maml"]
+
+
+def test_families_and_files_stay_apart(tmp_path, evaluation) -> None:
+    content = json.loads(evaluation.read_text())
+    other = {"env": "halfcheetah-dir", "results": content["results"][:1]}
+    twice = [content | {"label": "one"}, content | {"label": "two"}, other]
+    first, second = figure({}, twice).axes
+    assert (first.get_title(), second.get_title()) == ("navigation-2d", "halfcheetah-dir")
+    words = {text.get_text() for text in first.get_legend().get_texts()}
+    assert words == {"maml, one", "maml, two", "oracle, one", "oracle, two"}
+
+
+def test_a_torn_last_line_is_left_out(tmp_path) -> None:
+    run = fixture_run(tmp_path / "run", 1)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 3, "ret')
+    assert len(read_run(run)[1]) == 3
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
@@ -72,10 +89,11 @@ def test_plots_render(tmp_path, evaluation, suffix: str) -> None:
         (["RUN"], ["--output"]),
         (["RUN", "--output", "a.bmp"], ["--output", "a.bmp", ".png, .pdf, .svg"]),
         (["RUN", "--output", "nowhere/a.png"], ["--output", "a folder that exists"]),
-        (["empty", "--output", "a.png"], ["empty", "config.yaml"]),
+        (["empty", "--output", "a.png"], ["empty", "a run directory, with a config.yaml"]),
         (["missing", "--output", "a.png"], ["missing", "does not exist"]),
         (["no-metrics", "--output", "a.png"], ["no-metrics", "a run with metrics"]),
         (["no-iteration", "--output", "a.png"], ["no iteration", "a run with metrics"]),
+        (["list.json", "--output", "a.png"], ["list.json", "it holds a list"]),
         (["broken.json", "--output", "a.png"], ["broken.json", "an evaluation's JSON"]),
         (["other.json", "--output", "a.png"], ["other.json", "an evaluation's JSON"]),
     ],
@@ -87,7 +105,8 @@ def test_bad_input(tmp_path, monkeypatch, capsys, arguments: list[str], parts: l
     (fixture_run(tmp_path / "no-metrics", 1) / "metrics.jsonl").unlink()
     fixture_run(tmp_path / "no-iteration", 1, rows=0)
     (tmp_path / "broken.json").write_text("{")
-    (tmp_path / "other.json").write_text("[1]")
+    (tmp_path / "other.json").write_text("{}")
+    (tmp_path / "list.json").write_text("[1]")
     before = sorted(tmp_path.rglob("*"))
     assert main([str(run) if each == "RUN" else each for each in arguments]) == 2
     error = capsys.readouterr().err

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -7,7 +11,7 @@ from PIL import Image
 import envs.mujoco_renderer
 from envs.offscreen import RenderingError
 from maml_rl import evaluate
-from maml_rl.config import Config
+from maml_rl.config import PRESETS, Config
 from maml_rl.evaluation import EVALUATION, adapt_and_roll_out, sample_tasks
 from maml_rl.meta_update import initial_state
 from maml_rl.video import CAPTION, episodes_side_by_side, replay, write_video
@@ -97,6 +101,21 @@ def test_without_graphics_everything_but_the_video_is_written(tmp_path, monkeypa
     assert "no video: no OpenGL backend: install libegl1" in capsys.readouterr().err
     assert (tmp_path / "out.json").exists()
     assert not (tmp_path / "film.mp4").exists()
+
+
+@pytest.mark.parametrize("value", ["nonsense", "osmesa", "glfw", "egl"])
+def test_no_value_of_mujoco_gl_ends_in_a_traceback(tmp_path, value: str) -> None:
+    """A backend that is not there is no matter for those who want no pictures, and one line for those who do."""
+    train(tmp_path / "run", "--iterations", "1", env="halfcheetah-vel")
+    arguments = [str(tmp_path / "run"), "--tasks", "2", "--episodes", "2", "--gradient-steps", "0"]
+    command = [sys.executable, "-m", "maml_rl.evaluate", *arguments, "--video", str(tmp_path / "film.gif")]
+    environment = os.environ | {"MUJOCO_GL": value}
+    environment.pop("DISPLAY", None)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=PRESETS.parent)
+    assert "mean return" in result.stdout
+    made = (tmp_path / "film.gif").exists()
+    assert (result.returncode, len(result.stderr.splitlines())) == ((0, 0) if made else (1, 1)), result.stderr
+    assert made or ("no video: " in result.stderr and ("MUJOCO_GL" in result.stderr))
 
 
 def test_a_failed_video_leaves_what_was_there(tmp_path) -> None:
