@@ -181,16 +181,18 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
 
 
 def print_table(results: Sequence[Result]) -> None:
-    """Gradient steps, mean return and 95 % confidence interval over tasks, env steps per task."""
+    """All policies in one table: gradient steps, mean return, 95 % confidence interval over tasks, env steps."""
     first = results[0]
     tasks, episodes = len(first.tasks), first.config.episodes_per_task
-    print(f"{first.config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}")
+    print(f"{first.config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}\n")
+    width = max(len("policy"), *(len(result.name) for result in results))
+    print(f"{'policy':<{width}}  iterations  gradient steps  mean return  95 % interval  env steps per task")
     for result in results:
-        print(f"\n{result.name}, {result.meta_policy.iteration} iterations")
-        print(f"{'gradient steps':>14}  {'mean return':>11}  {'95 % interval':>13}  {'env steps per task':>18}")
+        name, iterations = result.name, f"{result.meta_policy.iteration}"
         for k, mean, interval, env_steps in zip(*result.adaptation.summary().values(), strict=True):
             shown = f"+- {interval:.1f}" if interval is not None else "-"
-            print(f"{k:>14}  {mean:>11.1f}  {shown:>13}  {env_steps:>18,.0f}")
+            print(f"{name:<{width}}  {iterations:>10}  {k:>14}  {mean:>11.1f}  {shown:>13}  {env_steps:>18,.0f}")
+            name = iterations = ""
 
 
 def run(options: Options) -> int:
