@@ -15,6 +15,7 @@ import envs
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
 from envs.half_cheetah import HalfCheetah
+from envs.planar_walker import PlanarWalker
 from maml_rl.config import Config, merge
 from maml_rl.parallel import use_threads
 from maml_rl.policies import GaussianMlpPolicy
@@ -38,7 +39,7 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
     env_parts = make_envs(merge(Config(), values))
     env = envs.make(options.env, options.num_tasks, options.episodes_per_task, variant)
-    assert isinstance(env, HalfCheetah)
+    assert isinstance(env, HalfCheetah | PlanarWalker)
     policy = GaussianMlpPolicy(env.observation_size, env.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()
     tasks = env.sample_tasks(options.num_tasks, KeyedGenerator(1, 0))

@@ -16,6 +16,7 @@ from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel  # noqa: E402
 from envs.keyed_generator import KeyedGenerator  # noqa: E402
 from envs.navigation import navigation_2d  # noqa: E402
 from envs.oracle import OracleEnv  # noqa: E402
+from envs.planar_walker import hopper_rand_params, walker_dir, walker_rand_params  # noqa: E402
 from envs.task_env import TaskEnv  # noqa: E402
 from envs.turns import python_turn  # noqa: E402
 
@@ -24,7 +25,10 @@ __all__ = ["ENVS", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_tur
 ENVS: dict[str, Callable[..., TaskEnv]] = {
     "halfcheetah-dir": half_cheetah_dir,
     "halfcheetah-vel": half_cheetah_vel,
+    "hopper-rand-params": hopper_rand_params,
     "navigation-2d": navigation_2d,
+    "walker-dir": walker_dir,
+    "walker-rand-params": walker_rand_params,
 }
 
 

@@ -83,6 +83,7 @@ class HalfCheetah:
         self.num_tasks = num_tasks
         self.episodes_per_task = episodes_per_task
         self.horizon = protocol.horizon
+        self.action_bound = 1 / protocol.action_scale
         self.physics = CpuPhysics(load_gymnasium_model("half_cheetah.xml"), num_tasks, episodes_per_task, num_threads)
         self.dt = protocol.substeps * self.physics.model.opt.timestep
         self.observation_size = 20 if protocol.center_of_mass else 17

@@ -23,6 +23,7 @@ class Navigation2D:
 
     observation_size = 2
     action_size = 2
+    action_bound = 1.0
     task_shape: tuple[int, ...] = (2,)
     horizon = 100
     dt = 0.1  # s, by convention: the family has no physics. Full speed is then 1 m/s per axis.

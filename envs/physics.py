@@ -86,6 +86,14 @@ class CpuPhysics:
         """
         return torch.from_dlpack(self.batch.bind(name)).unflatten(0, self._shape)
 
+    def model_field(self, name: str) -> Tensor:
+        """A live view [M, E, ...] of a field of the simulations' own models; `set_const` makes MuJoCo follow it."""
+        return torch.from_dlpack(self.batch.expand(name)).unflatten(0, self._shape)
+
+    def set_const(self) -> None:
+        """Compute anew what MuJoCo derives from masses, inertias and the like."""
+        self.batch.set_const()
+
     def reset(self) -> None:
         """Put every simulation into the model's default state, without computing what derives from it."""
         self._failed[:] = False

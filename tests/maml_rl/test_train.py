@@ -181,7 +181,10 @@ def test_help_lists_the_families_and_the_preset() -> None:
 def test_a_signal_writes_a_checkpoint_and_the_run_goes_on_from_it(tmp_path, signum, status) -> None:
     run = tmp_path / "run"
     arguments = command("--env", "navigation-2d", *TINY, "--iterations", "100000", "--run-dir", str(run))
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    # Where a shell runs the tests in the background, they and their children begin with SIGINT ignored.
+    process = subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signum, signal.SIG_DFL)
+    )
     deadline = time.monotonic() + 60
     while not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < 3:
         assert time.monotonic() < deadline

@@ -1,0 +1,85 @@
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+import envs
+from envs import KeyedGenerator
+from envs.gymnasium_registry import NAMES, SingleTaskEnv, register
+from envs.offscreen import RenderingError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered() -> None:
+    """Installed, Gymnasium does this by itself; the tests do not ask whether the installation is up to date."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        register()
+
+
+@pytest.fixture(params=list(NAMES.values()))
+def name(request) -> str:
+    return f"maml_rl/{request.param}-v0"
+
+
+def test_every_family_is_there() -> None:
+    assert set(NAMES) == set(envs.ENVS)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # unbounded observations, which are the families' own
+def test_gymnasium_finds_no_fault(name: str) -> None:
+    env = gymnasium.make(name)
+    check_env(env.unwrapped, skip_render_check=True)
+    env.close()
+
+
+def test_equals_the_batched_family_step_by_step() -> None:
+    env = gymnasium.make("maml_rl/HalfCheetahVel-v0", task=1.5)
+    observation, info = env.reset(seed=3)
+    assert info["task"] == [1.5]
+    batched = envs.make("halfcheetah-vel", 2, 3, num_threads=1)
+    batched.reset(torch.full((2, 1), 1.5), KeyedGenerator(0))
+    batched.physics.qpos[1, 2] = env.unwrapped._env.physics.qpos[0, 0]  # type: ignore[attr-defined]
+    batched.physics.qvel[1, 2] = env.unwrapped._env.physics.qvel[0, 0]  # type: ignore[attr-defined]
+    _, batched._x = batched._observe()  # type: ignore[attr-defined]
+    rng = np.random.default_rng(0)
+    for t in range(200):
+        action = rng.uniform(-1, 1, 6)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        expected, rewards, _ = batched.step(torch.from_numpy(action).expand(2, 3, 6))
+        np.testing.assert_allclose(observation, expected[1, 2], rtol=0, atol=1e-12)
+        assert reward == pytest.approx(rewards[1, 2].item(), abs=1e-10)
+        assert not terminated
+        assert truncated == (t == 199)  # the paper's horizon
+
+
+def test_tasks() -> None:
+    env = gymnasium.make("maml_rl/Navigation2D-v0")
+    drawn = {tuple(env.reset(seed=seed)[1]["task"]) for seed in range(5)}
+    assert len(drawn) == 5
+    _, info = env.reset(options={"task": (0.3, -0.2)})
+    assert info["task"].tolist() == [0.3, -0.2]
+    _, reward, *_ = env.step(np.array([1.0, 0.0]))
+    assert reward == pytest.approx(-np.hypot(0.2, 0.2))
+    with pytest.raises(ValueError, match=r"task: got shape \(3,\), allowed: \(2,\)"):
+        env.reset(options={"task": (1, 2, 3)})
+    with pytest.raises(ValueError, match="render_mode"):
+        SingleTaskEnv("navigation-2d", render_mode="human")
+
+
+def test_pictures(name: str) -> None:
+    env = gymnasium.make(name, render_mode="rgb_array")
+    env.reset(seed=0)
+    try:
+        first = env.render()
+    except RenderingError as error:
+        pytest.skip(str(error))
+    for _ in range(10):
+        env.step(env.action_space.sample())
+    last = env.render()
+    env.close()
+    assert first.shape == last.shape == (480, 480, 3)
+    assert (first != last).any()
