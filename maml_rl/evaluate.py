@@ -53,6 +53,10 @@ class Options:
     """New tasks to draw."""
     episodes: Count | None = None
     """Episodes of each task, before each gradient step and after the last. Default: as in training."""
+    inner_lr: Annotated[float, Within(0)] | None = None
+    """Size of the first gradient step. Default: as in training."""
+    eval_lr_ratio: Annotated[float, Within(0)] | None = None
+    """Size of the later gradient steps over that of the first. Default: as in training."""
     seed: Annotated[int, Within(0, 2**32 - 1)] = 1
     """Seed of tasks, start states and noise. They are never those of training or validation."""
     fixed_tasks: Path | None = None
@@ -135,7 +139,13 @@ def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Cons
     else:
         tasks = sample_tasks(probe, options.tasks, options.seed, EVALUATION)
     episodes = options.episodes or trained.episodes_per_task
-    config = dataclasses.replace(trained, num_tasks=len(tasks), episodes_per_task=episodes)
+    config = dataclasses.replace(
+        trained,
+        num_tasks=len(tasks),
+        episodes_per_task=episodes,
+        inner_lr=trained.inner_lr if options.inner_lr is None else options.inner_lr,
+        eval_lr_ratio=trained.eval_lr_ratio if options.eval_lr_ratio is None else options.eval_lr_ratio,
+    )
     gradient_steps = options.gradient_steps
     if gradient_steps is None:
         gradient_steps = default_gradient_steps(trained)

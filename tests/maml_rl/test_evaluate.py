@@ -51,6 +51,15 @@ def test_a_known_policy_has_the_return_computed_by_hand(tmp_path, walker, capsys
     assert f"{(reached + missed) / 2:.1f}" in table
 
 
+def test_step_sizes_can_be_chosen(tmp_path, walker) -> None:
+    result = evaluate(tmp_path, str(walker), "--tasks", "2", "--episodes", "2", "--inner-lr", "0.4")
+    assert result["results"][0]["inner_lrs"] == [0.4, 0.2, 0.2]
+    sizes = ["--inner-lr", "0.4", "--eval-lr-ratio", "0.25"]
+    result = evaluate(tmp_path, str(walker), "--tasks", "2", "--episodes", "2", *sizes)
+    assert result["results"][0]["inner_lrs"] == [0.4, 0.1, 0.1]
+    assert result["protocol"]["eval_lr_ratio"] == 0.25
+
+
 def test_the_json_has_every_documented_key(tmp_path, walker) -> None:
     result = evaluate(tmp_path, str(walker), *SMALL)
     assert list(result) == TOP
