@@ -21,7 +21,7 @@ from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
 from maml_rl.maml import meta_objective
 from maml_rl.parallel import use_threads
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.samples import Samples
 from maml_rl.trust_region import trust_region_step
 from maml_rl.wiring import choose_device
@@ -47,7 +47,7 @@ def product_flop(options: Options) -> int:
     return 2 * (6 * first + 16 * sum(rest)) * options.num_tasks * steps
 
 
-def draw(options: Options, policy: GaussianMlpPolicy, theta: torch.Tensor, key: int) -> Samples:
+def draw(options: Options, policy: MlpPolicy, theta: torch.Tensor, key: int) -> Samples:
     """Samples as a rollout would give them: actions from the policy, advantages of unit variance."""
     M, N, device = options.num_tasks, options.steps_per_task, theta.device
     generator = KeyedGenerator(1, key)
@@ -64,9 +64,7 @@ def draw(options: Options, policy: GaussianMlpPolicy, theta: torch.Tensor, key: 
 
 def main(options: Options) -> None:
     device = choose_device(options.device)
-    policy = GaussianMlpPolicy(
-        options.observation_size, options.action_size, options.hidden_sizes, options.nonlinearity
-    )
+    policy = MlpPolicy(options.observation_size, options.action_size, options.hidden_sizes, options.nonlinearity)
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
     before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)
     x, weight = torch.randn(4000, 100, device=device), torch.randn(100, 100, device=device)

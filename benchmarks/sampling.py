@@ -18,7 +18,7 @@ from envs.half_cheetah import HalfCheetah
 from envs.planar_walker import PlanarWalker
 from maml_rl.config import Config, merge
 from maml_rl.parallel import use_threads
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.sampler import collect
 from maml_rl.wiring import choose_device, make_envs
 
@@ -40,7 +40,7 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     env_parts = make_envs(merge(Config(), values))
     env = envs.make(options.env, options.num_tasks, options.episodes_per_task, variant)
     assert isinstance(env, HalfCheetah | PlanarWalker)
-    policy = GaussianMlpPolicy(env.observation_size, env.action_size)
+    policy = MlpPolicy(env.observation_size, env.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()
     tasks = env.sample_tasks(options.num_tasks, KeyedGenerator(1, 0))
     substeps = round(env.dt / env.physics.model.opt.timestep)

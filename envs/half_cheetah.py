@@ -69,6 +69,7 @@ class HalfCheetah:
     device = torch.device("cpu")
     dtype = torch.float64
     overlaps = True
+    discrete = False
 
     def __init__(
         self,

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+CHILD = 2**32 - 1  # the last part of a child's key; nobody else's key ends with it
+
 
 class KeyedGenerator:
     """A source of random tensors with a leading task axis, one independent stream per task.
@@ -28,6 +30,10 @@ class KeyedGenerator:
     def from_task(self, task: int) -> "KeyedGenerator":
         """A generator, at its first draw, whose row 0 is this one's row `task`."""
         return KeyedGenerator(*self._key, first_task=self._first_task + task)
+
+    def child(self) -> "KeyedGenerator":
+        """Streams of their own under the same key, for who draws later on."""
+        return KeyedGenerator(*self._key, CHILD, first_task=self._first_task)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
         """Standard normal draws. shape: (num_tasks, ...). dtype: float64 or float32."""

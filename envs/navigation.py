@@ -30,6 +30,7 @@ class Navigation2D:
     device = torch.device("cpu")
     dtype = torch.float64
     overlaps = False
+    discrete = False
 
     def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
         self.num_tasks = num_tasks

@@ -16,7 +16,7 @@ class OracleEnv:
         self.num_tasks, self.episodes_per_task = env.num_tasks, env.episodes_per_task
         self.task_shape = env.task_shape
         self.observation_size = env.observation_size + torch.Size(env.task_shape).numel()
-        self.action_size, self.action_bound = env.action_size, env.action_bound
+        self.action_size, self.action_bound, self.discrete = env.action_size, env.action_bound, env.discrete
         self.horizon, self.dt = env.horizon, env.dt
         self.device, self.dtype, self.overlaps = env.device, env.dtype, env.overlaps
         self._told = torch.empty(0)  # [M, E, size of a task]

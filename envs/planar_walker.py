@@ -49,6 +49,7 @@ class PlanarWalker:
     device = torch.device("cpu")
     dtype = torch.float64
     overlaps = True
+    discrete = False
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class TaskEnv(Protocol):
     episodes_per_task: int  # E
     observation_size: int  # O
     action_size: int  # A
+    discrete: bool  # whether an action is a choice among A: a one-hot vector
     action_bound: float  # of each component of an action, in units of the policy's output: beyond it `step` clips
     task_shape: tuple[int, ...]  # of one task, a row of `tasks`
     horizon: int  # steps of an episode in the published protocol; the time limit itself is the sampler's

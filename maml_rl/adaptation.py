@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from maml_rl.parallel import parallel_map
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.samples import Samples, task_chunks
 
 
-def inner_loss(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> Tensor:
+def inner_loss(policy: MlpPolicy, theta_M: Tensor, samples: Samples) -> Tensor:
     """L_i(theta) = -mean(log pi_theta(a|s) * advantage) over task i's valid steps (Finn et al. 2017, eq. 4).
 
     theta_M: [M, P]. Returns [M]. Only its gradient means anything.
@@ -20,7 +20,7 @@ def inner_loss(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> 
 
 
 @torch.enable_grad()
-def inner_gradient(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples, create_graph: bool = False) -> Tensor:
+def inner_gradient(policy: MlpPolicy, theta_M: Tensor, samples: Samples, create_graph: bool = False) -> Tensor:
     """grad L_i(theta_i) for every task: [M, P], differentiable in theta_M if `create_graph`.
 
     theta_M: [M, P], requiring a gradient. No task's loss depends on another task's row.
@@ -28,7 +28,7 @@ def inner_gradient(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples,
     return torch.autograd.grad(inner_loss(policy, theta_M, samples).sum(), theta_M, create_graph=create_graph)[0]
 
 
-def adapt(policy: GaussianMlpPolicy, theta_M: Tensor, batches: Sequence[Samples], inner_lr: float) -> Tensor:
+def adapt(policy: MlpPolicy, theta_M: Tensor, batches: Sequence[Samples], inner_lr: float) -> Tensor:
     """theta_i' = theta_i - inner_lr * grad L_i(theta_i), once for each batch in turn (Finn et al. 2017, algorithm 3).
 
     theta_M: [M, P]. batches: K sets of samples, the k-th collected with the parameters of step k. Returns [M, P],

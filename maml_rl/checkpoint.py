@@ -13,7 +13,7 @@ from torch import Tensor
 
 from maml_rl.atomic_file import write_atomically
 from maml_rl.config import Config, UsageError, dump_yaml, parse_yaml
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 
 FORMAT_VERSION = "1"
 BEST = "best.safetensors"  # the policy with the highest return on validation tasks
@@ -29,7 +29,7 @@ class State:
 
 
 def save_checkpoint(
-    folder: Path, state: State, policy: GaussianMlpPolicy, config: Config, validation_return: float | None = None
+    folder: Path, state: State, policy: MlpPolicy, config: Config, validation_return: float | None = None
 ) -> Path:
     """Write `state` to folder/iteration-000123.safetensors, atomically, and return that path.
 
@@ -64,7 +64,7 @@ def best_return(folder: Path) -> float:
     return float(_read(path)[1].get("validation_return", "-inf")) if path.exists() else -inf
 
 
-def load_checkpoint(path: Path, make_policy: Callable[[Config], GaussianMlpPolicy]) -> tuple[State, Config]:
+def load_checkpoint(path: Path, make_policy: Callable[[Config], MlpPolicy]) -> tuple[State, Config]:
     """Read a checkpoint, and the configuration it was made with.
 
     make_policy: the policy that goes with a configuration. Raises UsageError where the file is missing, truncated,

@@ -12,7 +12,7 @@ from torch import Tensor
 from envs import KeyedGenerator, TaskEnv
 from maml_rl.adaptation import adapt
 from maml_rl.config import Config
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.sampler import collect
 from maml_rl.samples import make_samples
 from maml_rl.trajectories import Trajectories
@@ -68,7 +68,7 @@ def inner_lrs(config: Config, gradient_steps: int) -> list[float]:
 def adapt_and_roll_out(
     config: Config,
     env_parts: Sequence[TaskEnv],
-    policy: GaussianMlpPolicy,
+    policy: MlpPolicy,
     theta: Tensor,
     tasks: Tensor,
     gradient_steps: int,
@@ -103,7 +103,7 @@ def adapt_and_roll_out(
 def rollout(
     config: Config,
     env_parts: Sequence[TaskEnv],
-    policy: GaussianMlpPolicy,
+    policy: MlpPolicy,
     theta_M: Tensor,
     tasks: Tensor,
     step: int,

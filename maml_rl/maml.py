@@ -6,7 +6,7 @@ product of the steps' matrices), and F_i the Fisher matrix of task i's adapted p
     gradient = mean_i J_i^T grad L_i(theta_i')        F v = mean_i J_i^T F_i J_i v
 
 Both are exact. F_i u takes no second derivative: at theta_i' the Hessian of the KL is the Gauss-Newton matrix
-D^T (Fisher information) D, with D the derivative of the policy's (mean, log_std).
+D^T (Fisher information) D, with D the derivative of the distribution's parameters: (mean, log_std), or logits.
 
 What a product needs of the data (activations, and how the losses depend on them) is kept for as many tasks as fit into
 KEPT_BYTES, and computed anew for the others at every product. So memory stays at the rollout data plus a constant. With
@@ -24,7 +24,7 @@ from maml_rl.adaptation import adapt
 from maml_rl.derivatives import PolicyDerivatives, Product
 from maml_rl.mlp_derivatives import inner_hessian, policy_derivatives
 from maml_rl.parallel import parallel_map
-from maml_rl.policies import Gaussian, GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.samples import Samples, task_chunks
 
 KEPT_BYTES = 800_000_000  # of which the paper's scale, 40 x 20 x 200 and 100-100, takes 0.64 GB
@@ -40,7 +40,7 @@ class MetaObjective:
 
 
 def meta_objective(
-    policy: GaussianMlpPolicy,
+    policy: MlpPolicy,
     theta: Tensor,
     batches: Sequence[Samples],
     post: Samples,
@@ -102,7 +102,7 @@ def meta_objective(
     return MetaObjective(mean_over_tasks(task_gradients), fisher_vector_product, evaluate)
 
 
-def _bytes_per_task(policy: GaussianMlpPolicy, batches: Sequence[Samples], fraction: float) -> int:
+def _bytes_per_task(policy: MlpPolicy, batches: Sequence[Samples], fraction: float) -> int:
     """What one task's linearisation holds: of each hidden unit and step its output and delta."""
     steps = sum(batch.weights.shape[1] for batch in batches)
     values = 2 * fraction * steps * (sum(policy.hidden_sizes) + policy.action_size)
@@ -113,6 +113,7 @@ def _bytes_per_task(policy: GaussianMlpPolicy, batches: Sequence[Samples], fract
 class _Linearisation:
     """The adaptation of m tasks, and their adapted policies, around theta."""
 
+    policy: MlpPolicy
     inner_lr: float
     hessians: list[Product]  # of each inner step
     post: Samples
@@ -133,33 +134,36 @@ class _Linearisation:
 
     def loss_gradient(self) -> Tensor:
         """grad L_i(theta_i') for every task: [m, P]. At the old policy the importance ratio is 1."""
-        old = Gaussian(*(part.clone().requires_grad_() for part in self.adapted.distribution))
+        old = self.policy.over_actions(*(part.clone().requires_grad_() for part in self.adapted.distribution))
         surrogate = -(self.post.weights * self.post.advantages * old.log_prob(self.post.actions)).sum()
-        return self.adapted.backward(Gaussian(*torch.autograd.grad(surrogate, old)))
+        return self.adapted.backward(self.policy.over_actions(*torch.autograd.grad(surrogate, old)))
 
     def fisher(self, u_M: Tensor) -> Tensor:
         """F_i u_i for every task, F_i the mean over its steps of the Fisher information: [m, P] -> [m, P]."""
-        information = self.adapted.distribution.fisher(self.adapted.forward(u_M))
+        distribution = self.adapted.distribution
+        information = distribution.fisher(self.adapted.forward(u_M))  # type: ignore[arg-type] # of the same kind
         weights = self.post.weights[..., None]  # [m, N, 1]
-        # One log_std serves all of a task's steps, and its tangent is the same at each.
-        log_std = weights.sum(dim=1, keepdim=True) * information.log_std
-        return self.adapted.backward(Gaussian(weights * information.mean, log_std))
+        # What is shared by all of a task's steps gets their sum.
+        parts = zip(information, distribution, strict=True)
+        return self.adapted.backward(
+            self.policy.over_actions(*((weights * i).sum_to_size(of.shape) for i, of in parts))
+        )
 
 
 def _linearise(
-    policy: GaussianMlpPolicy, thetas_M: Sequence[Tensor], batches: Sequence[Samples], post: Samples, inner_lr: float
+    policy: MlpPolicy, thetas_M: Sequence[Tensor], batches: Sequence[Samples], post: Samples, inner_lr: float
 ) -> _Linearisation:
     """thetas_M: [m, P] before each inner step and after the last."""
     *before, after = thetas_M
     hessians = [inner_hessian(policy, theta_M, batch) for theta_M, batch in zip(before, batches, strict=True)]
-    return _Linearisation(inner_lr, hessians, post, policy_derivatives(policy, after, post.observations))
+    return _Linearisation(policy, inner_lr, hessians, post, policy_derivatives(policy, after, post.observations))
 
 
 @torch.no_grad()
-def _surrogate_and_kl(policy: GaussianMlpPolicy, old_M: Tensor, new_M: Tensor, post: Samples) -> Tensor:
+def _surrogate_and_kl(policy: MlpPolicy, old_M: Tensor, new_M: Tensor, post: Samples) -> Tensor:
     """Surrogate loss and KL(old || new) of every task [m, 2], for adapted parameters [m, P]."""
     old, new = (policy.distribution(theta_M, post.observations) for theta_M in (old_M, new_M))
     ratio = (new.log_prob(post.actions) - old.log_prob(post.actions)).exp()
     loss = -(post.weights * post.advantages * ratio).sum(dim=1)
-    kl = (post.weights * old.kl_to(new)).sum(dim=1)
+    kl = (post.weights * old.kl_to(new)).sum(dim=1)  # type: ignore[arg-type] # of the same kind
     return torch.stack([loss, kl], dim=1)

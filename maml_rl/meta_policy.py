@@ -14,7 +14,7 @@ import envs
 from maml_rl.checkpoint import BEST, latest_checkpoint, load_checkpoint
 from maml_rl.config import Config, UsageError, nearest
 from maml_rl.evaluation import INTERFACE, adapt_and_roll_out, rollout
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.tasks import as_tasks
 from maml_rl.trajectories import Trajectories
 from maml_rl.wiring import make_envs, make_policy
@@ -27,15 +27,15 @@ class MetaPolicy:
     """A policy, the configuration that it was trained with, and how often it was adapted."""
 
     config: Config
-    policy: GaussianMlpPolicy
+    policy: MlpPolicy
     theta: Tensor  # [P], float32, on the CPU
     iteration: int  # meta-updates that it was trained for
     gradient_steps: int = 0  # taken by `adapt` since
 
     def act(self, observation: np.ndarray, seed: int | None = None) -> np.ndarray:
-        """The action [A] of an observation [O], as the family's `step` takes it: the mean, or a draw keyed by `seed`.
+        """The action [A] of an observation [O], as the family's `step` takes it; a one-hot vector where it is a choice.
 
-        Raises ValueError for an observation of another size.
+        The most probable one, or with `seed` a draw keyed by it. Raises ValueError for an observation of another size.
         """
         x = torch.as_tensor(observation, dtype=torch.float32)
         if x.shape != (self.policy.observation_size,):
@@ -43,8 +43,8 @@ class MetaPolicy:
         with torch.no_grad():
             distribution = self.policy.distribution(self.theta[None], x[None, None])
         if seed is None:
-            return distribution.mean[0, 0].numpy()
-        noise = envs.KeyedGenerator(seed).normal(1, 1, self.policy.action_size, dtype=torch.float32)
+            return distribution.mode()[0, 0].numpy()
+        noise = self.policy.draw_noise(envs.KeyedGenerator(seed), (1, 1, self.policy.action_size), torch.float32)
         return distribution.sample(noise)[0, 0].numpy()
 
 
@@ -106,7 +106,7 @@ def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, s
     return rollout(config, env_parts, meta_policy.policy, theta_M, tasks, step, seed, INTERFACE)
 
 
-def policy_of(config: Config) -> GaussianMlpPolicy:
+def policy_of(config: Config) -> MlpPolicy:
     """The policy that goes with a configuration. Raises UsageError for a family that there is not."""
     if config.env not in envs.ENVS:
         allowed = ", ".join(envs.ENVS)

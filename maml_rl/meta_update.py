@@ -9,9 +9,10 @@ from envs import KeyedGenerator, TaskEnv
 from maml_rl.adaptation import adapt
 from maml_rl.checkpoint import State
 from maml_rl.config import Config
+from maml_rl.distributions import Categorical
 from maml_rl.maml import meta_objective
 from maml_rl.metrics import Metrics
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.sampler import collect
 from maml_rl.samples import Samples, make_samples
 from maml_rl.stopwatch import Stopwatch
@@ -25,7 +26,7 @@ INITIAL_PARAMETERS, TASKS, ROLLOUT = 0, 1, 2
 def meta_update(
     config: Config,
     env_parts: Sequence[TaskEnv],
-    policy: GaussianMlpPolicy,
+    policy: MlpPolicy,
     state: State,
     announce: Callable[[str], None] = lambda part: None,
 ) -> tuple[State, Metrics]:
@@ -78,13 +79,22 @@ def meta_update(
         "kl": step.kl,
         "line_search/accepted": step.accepted,
         "line_search/backtracks": step.backtracks,
-        "policy/std": policy.mean_std(step.theta),
+        **_spread(policy, step.theta, post),
         "episodes/diverged": sum(int(part.diverged.sum()) for part in trajectories),
         **watch.metrics(),
     }
     return State(step.theta, state.iteration + 1, env_steps), metrics
 
 
-def initial_state(config: Config, policy: GaussianMlpPolicy) -> State:
+def initial_state(config: Config, policy: MlpPolicy) -> State:
     """Where a new run begins: parameters drawn by its seed."""
     return State(policy.initial_parameters(KeyedGenerator(config.seed, 0, INITIAL_PARAMETERS)), 0, 0)
+
+
+def _spread(policy: MlpPolicy, theta: Tensor, samples: Samples) -> Metrics:
+    """How random the meta-policy is: its mean standard deviation, or its mean entropy (nats) in the states visited."""
+    if not policy.discrete:
+        return {"policy/std": policy.mean_std(theta)}
+    distribution = policy.distribution(theta.expand(len(samples.weights), -1), samples.observations)
+    assert isinstance(distribution, Categorical)
+    return {"policy/entropy": float((samples.weights * distribution.entropy()).sum() / len(samples.weights))}

@@ -14,6 +14,7 @@ Why by hand: what a product needs takes little memory, and is made so cheaply th
 graphs of the same took 1.1 GB more on 40 tasks of 4,000 + 4,000 steps, in the same time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,8 @@ import torch
 from torch import Tensor
 
 from maml_rl.derivatives import PolicyDerivatives, Product
-from maml_rl.policies import Gaussian, GaussianMlpPolicy
+from maml_rl.distributions import Distribution
+from maml_rl.policies import MlpPolicy
 from maml_rl.products import add_product, add_product_, product
 from maml_rl.samples import Samples
 
@@ -69,10 +71,11 @@ class _Network:
         return rows
 
 
-def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) -> Product:
+def inner_hessian(policy: MlpPolicy, theta_M: Tensor, samples: Samples) -> Product:
     """As `maml_rl.derivatives.inner_hessian`."""
     network = _run(policy, theta_M, samples.observations)
-    head = Gaussian(network.output.requires_grad_(), _log_std(policy, theta_M).requires_grad_())
+    shared = policy.shared(theta_M.detach())
+    head = policy.over_actions(*(part.requires_grad_() for part in (network.output, *shared)))
     loss = -(samples.weights * samples.advantages * head.log_prob(samples.actions)).sum()
     head_gradient = torch.autograd.grad(loss, head, create_graph=True)
     deltas = network.deltas(head_gradient[0].detach())
@@ -81,14 +84,14 @@ def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) 
         None if policy.nonlinearity == "relu" else -2 * h * product(delta, weight.mT)
         for h, delta, (weight, _) in zip(network.inputs[1:], deltas[1:], network.layers[1:], strict=True)
     ]
-    active = _log_std_active(policy, theta_M)
+    active = _active(policy, theta_M)
 
     def hessian(v_M: Tensor) -> Tensor:
-        direction, v_log_std = _layers(policy, v_M)
+        direction = _layers(policy, v_M)
         tangents = network.tangents(direction)
-        head_tangent = (tangents[-1], v_log_std * active)
-        r_delta, r_log_std = torch.autograd.grad(head_gradient, head, head_tangent, retain_graph=True)
-        rows = [r_log_std[:, 0] * active[:, 0]]
+        head_tangent = (tangents[-1], *_shared_tangent(policy, v_M, active))
+        r_delta, *r_shared = torch.autograd.grad(head_gradient, head, head_tangent, retain_graph=True)
+        rows = _shared_rows(r_shared, active)
         for layer in reversed(range(len(network.layers))):
             r_weight = product(network.inputs[layer].mT, r_delta)
             if layer > 0:
@@ -105,25 +108,25 @@ def inner_hessian(policy: GaussianMlpPolicy, theta_M: Tensor, samples: Samples) 
     return hessian
 
 
-def policy_derivatives(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> PolicyDerivatives:
+def policy_derivatives(policy: MlpPolicy, theta_M: Tensor, observations: Tensor) -> PolicyDerivatives:
     """As `maml_rl.derivatives.policy_derivatives`."""
     network = _run(policy, theta_M, observations)
-    active = _log_std_active(policy, theta_M)
+    active = _active(policy, theta_M)
 
-    def forward(u_M: Tensor) -> Gaussian:
-        direction, u_log_std = _layers(policy, u_M)
-        return Gaussian(network.tangents(direction)[-1], u_log_std * active)
+    def forward(u_M: Tensor) -> Distribution:
+        tangents = network.tangents(_layers(policy, u_M))
+        return policy.over_actions(tangents[-1], *_shared_tangent(policy, u_M, active))
 
-    def backward(cotangent: Gaussian) -> Tensor:
-        rows = network.gradient(network.deltas(cotangent.mean))
-        return torch.cat([*rows, (cotangent.log_std * active)[:, 0]], dim=1)
+    def backward(cotangent: Distribution) -> Tensor:
+        output, *shared = cotangent
+        return torch.cat([*network.gradient(network.deltas(output)), *_shared_rows(shared, active)], dim=1)
 
-    return PolicyDerivatives(Gaussian(network.output, _log_std(policy, theta_M)), forward, backward)
+    return PolicyDerivatives(policy.over_actions(network.output, *policy.shared(theta_M.detach())), forward, backward)
 
 
 @torch.no_grad()
-def _run(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> _Network:
-    layers, _ = _layers(policy, theta_M)
+def _run(policy: MlpPolicy, theta_M: Tensor, observations: Tensor) -> _Network:
+    layers = _layers(policy, theta_M)
     inputs = [observations]
     for weight, bias in layers[:-1]:
         h = add_product(bias, inputs[-1], weight)
@@ -132,17 +135,25 @@ def _run(policy: GaussianMlpPolicy, theta_M: Tensor, observations: Tensor) -> _N
     return _Network(layers, inputs, add_product(bias, inputs[-1], weight), policy.nonlinearity)
 
 
-def _layers(policy: GaussianMlpPolicy, theta_M: Tensor) -> tuple[Layers, Tensor]:
-    """Weights and biases of the layers, and the log_std parameter [M, 1, A], in theta_M or in a tangent of it."""
+def _layers(policy: MlpPolicy, theta_M: Tensor) -> Layers:
+    """Weights and biases of the layers in theta_M, or in a tangent of it."""
     parts = policy.unflatten(theta_M.detach())
     names = range(len(policy.hidden_sizes) + 1)
-    return [(parts[f"layer{i}.weight"], parts[f"layer{i}.bias"][:, None]) for i in names], parts["log_std"][:, None]
+    return [(parts[f"layer{i}.weight"], parts[f"layer{i}.bias"][:, None]) for i in names]
 
 
-def _log_std(policy: GaussianMlpPolicy, theta_M: Tensor) -> Tensor:
-    return _layers(policy, theta_M)[1].clamp(min=policy.min_log_std)
+def _active(policy: MlpPolicy, theta_M: Tensor) -> list[Tensor]:
+    """Of what states share: 1 where log_std follows its parameter, 0 where it is at its floor, [M, 1, A]."""
+    if policy.discrete:
+        return []
+    log_std = policy.unflatten(theta_M.detach())["log_std"][:, None]
+    return [(log_std >= policy.min_log_std).to(theta_M.dtype)]
 
 
-def _log_std_active(policy: GaussianMlpPolicy, theta_M: Tensor) -> Tensor:
-    """1 where log_std follows its parameter, 0 where it is at its floor: [M, 1, A]."""
-    return (_layers(policy, theta_M)[1] >= policy.min_log_std).to(theta_M.dtype)
+def _shared_tangent(policy: MlpPolicy, v_M: Tensor, active: list[Tensor]) -> list[Tensor]:
+    return [policy.unflatten(v_M)["log_std"][:, None] * each for each in active]
+
+
+def _shared_rows(cotangent: Sequence[Tensor], active: list[Tensor]) -> list[Tensor]:
+    """The gradient by log_std, as rows [M, size]."""
+    return [(part * each)[:, 0] for part, each in zip(cotangent, active, strict=True)]

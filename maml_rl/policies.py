@@ -1,53 +1,25 @@
-"""Gaussian MLP policies: pure functions of a parameter tensor theta_M [M, P] with a leading task axis."""
+"""MLP policies: pure functions of a parameter tensor theta_M [M, P] with a leading task axis."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log, pi, prod
-from typing import Literal, NamedTuple
+from math import log, prod
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from envs import KeyedGenerator
+from maml_rl.distributions import Categorical, Distribution, Gaussian
 from maml_rl.products import add_product
 
 
-class Gaussian(NamedTuple):
-    """Diagonal Gaussians over actions, one per step. Also holds a tangent or cotangent of their parameters."""
-
-    mean: Tensor  # [M, N, A]
-    log_std: Tensor  # [M, 1, A]
-
-    def sample(self, noise: Tensor) -> Tensor:
-        """Actions [M, N, A] from standard normal noise [M, N, A]."""
-        return self.mean + self.log_std.exp() * noise
-
-    def log_prob(self, actions: Tensor) -> Tensor:
-        """log pi(a|s) [M, N]: the sum, not the mean, over the components of the action [M, N, A]."""
-        z = (actions - self.mean) * (-self.log_std).exp()
-        constant = 0.5 * log(2 * pi) * actions.shape[-1]
-        return -0.5 * z.square().sum(dim=-1) - self.log_std.sum(dim=-1) - constant
-
-    def kl_to(self, new: "Gaussian") -> Tensor:
-        """KL(self || new) [M, N] in nats, summed over the components of the action."""
-        variance_ratio = (2 * (self.log_std - new.log_std)).exp()
-        z = (self.mean - new.mean) * (-new.log_std).exp()
-        return (new.log_std - self.log_std + 0.5 * (variance_ratio + z.square() - 1)).sum(dim=-1)
-
-    def fisher(self, tangent: "Gaussian") -> "Gaussian":
-        """The Fisher information of one step's (mean, log_std), times a tangent: (d mean / variance, 2 d log_std).
-
-        It is the Hessian of KL(self || .) at self.
-        """
-        return Gaussian(tangent.mean * (-2 * self.log_std).exp(), 2 * tangent.log_std)
-
-
 @dataclass(frozen=True)
-class GaussianMlpPolicy:
-    """A multi-layer perceptron gives the mean; log standard deviations are parameters that do not depend on the state.
+class MlpPolicy:
+    """A multi-layer perceptron gives the mean of a Gaussian, or the logits of a categorical distribution.
 
-    Each log_std is floored at `min_log_std`: below it the standard deviation no longer changes.
+    A Gaussian's log standard deviations are parameters that do not depend on the state. Each is floored at
+    `min_log_std`: below it the standard deviation no longer changes.
     """
 
     observation_size: int
@@ -56,6 +28,7 @@ class GaussianMlpPolicy:
     nonlinearity: Literal["relu", "tanh"] = "relu"
     init_log_std: float = 0.0
     min_log_std: float = log(1e-6)
+    discrete: bool = False  # whether actions are one of `action_size` choices
 
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -65,7 +38,8 @@ class GaussianMlpPolicy:
         for layer, (size_in, size_out) in enumerate(pairwise(sizes)):
             shapes[f"layer{layer}.weight"] = (size_in, size_out)
             shapes[f"layer{layer}.bias"] = (size_out,)
-        shapes["log_std"] = (self.action_size,)
+        if not self.discrete:
+            shapes["log_std"] = (self.action_size,)
         return shapes
 
     @property
@@ -91,26 +65,41 @@ class GaussianMlpPolicy:
         return {name: part.unflatten(1, shape) for (name, shape), part in zip(shapes.items(), flat, strict=True)}
 
     def mean_std(self, theta: Tensor) -> float:
-        """Mean standard deviation over the action's components, in units of the policy's output. theta: [P]."""
+        """Mean standard deviation over a Gaussian's components, in units of the policy's output. theta: [P]."""
         return float(self.unflatten(theta[None])["log_std"].clamp(min=self.min_log_std).exp().mean())
 
-    def distribution(self, theta_M: Tensor, observations: Tensor) -> Gaussian:
+    def over_actions(self, *parameters: Tensor) -> Distribution:
+        """The kind of distribution that the policy has, of the network's output [M, N, A] and what `shared` gives."""
+        return Categorical(*parameters) if self.discrete else Gaussian(*parameters)
+
+    def draw_noise(self, generator: KeyedGenerator, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """What the distribution's `sample` takes, drawn with a leading task axis."""
+        kind = Categorical if self.discrete else Gaussian
+        return kind.draw_noise(generator, shape, dtype)
+
+    def shared(self, theta_M: Tensor) -> tuple[Tensor, ...]:
+        """The distribution's parameters that are the same in all states: log_std [M, 1, A] of a Gaussian."""
+        if self.discrete:
+            return ()
+        return (self.unflatten(theta_M)["log_std"][:, None].clamp(min=self.min_log_std),)
+
+    def distribution(self, theta_M: Tensor, observations: Tensor) -> Distribution:
         """pi(.|s) of each task's own policy. theta_M: [M, P]. observations: [M, N, O]."""
         return self.at(theta_M)(observations)
 
-    def at(self, theta_M: Tensor) -> Callable[[Tensor], Gaussian]:
+    def at(self, theta_M: Tensor) -> Callable[[Tensor], Distribution]:
         """`distribution` as a function of the observations alone; what does not depend on them is computed once."""
         parameters = self.unflatten(theta_M)
         layers = range(len(self.hidden_sizes) + 1)
         weights = [parameters[f"layer{layer}.weight"] for layer in layers]
         biases = [parameters[f"layer{layer}.bias"][:, None] for layer in layers]
-        log_std = parameters["log_std"][:, None].clamp(min=self.min_log_std)
+        shared = self.shared(theta_M)
         nonlinearity = torch.relu if self.nonlinearity == "relu" else torch.tanh
 
-        def distribution(observations: Tensor) -> Gaussian:
+        def distribution(observations: Tensor) -> Distribution:
             x = observations
             for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
                 x = nonlinearity(add_product(bias, x, weight))
-            return Gaussian(add_product(biases[-1], x, weights[-1]), log_std)
+            return self.over_actions(add_product(biases[-1], x, weights[-1]), *shared)
 
         return distribution

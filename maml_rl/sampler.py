@@ -8,7 +8,7 @@ from torch import Tensor
 
 from envs import KeyedGenerator, TaskEnv, python_turn
 from maml_rl.parallel import one_torch_thread, parallel_map
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.trajectories import Trajectories
 
 
@@ -17,7 +17,7 @@ from maml_rl.trajectories import Trajectories
 @one_torch_thread()
 def collect(
     env_parts: Sequence[TaskEnv],
-    policy: GaussianMlpPolicy,
+    policy: MlpPolicy,
     theta_M: Tensor,
     tasks: Tensor,
     generator: KeyedGenerator,
@@ -69,7 +69,7 @@ def collect(
 @torch.no_grad()
 def _roll_out(
     env: TaskEnv,
-    policy: GaussianMlpPolicy,
+    policy: MlpPolicy,
     theta_M: Tensor,
     tasks: Tensor,
     generator: KeyedGenerator,
@@ -81,7 +81,7 @@ def _roll_out(
     device, dtype = theta_M.device, theta_M.dtype
     distribution = policy.at(theta_M)
     observations_t = env.reset(tasks, generator)  # [M, E, O]
-    noise = generator.normal(M, E, horizon, env.action_size, dtype=dtype).movedim(2, 0).to(device).contiguous()
+    noise = policy.draw_noise(generator, (M, E, horizon, env.action_size), dtype).movedim(2, 0).to(device).contiguous()
     rewards, terminated = [], []
     for t in range(horizon):
         if cancelled.is_set():

@@ -23,7 +23,7 @@ from maml_rl.interrupt import Interrupted, StopSignals
 from maml_rl.meta_update import initial_state, meta_update
 from maml_rl.metrics import MetricsWriter
 from maml_rl.parallel import use_threads
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.progress import ProgressDisplay
 from maml_rl.run_directory import create_run_dir, default_run_dir, lock_run_dir, write_config
 from maml_rl.validation import Validator
@@ -37,7 +37,7 @@ def train(
     config: Config,
     run_dir: Path,
     env_parts: Sequence[TaskEnv],
-    policy: GaussianMlpPolicy,
+    policy: MlpPolicy,
     state: State,
     signals: StopSignals,
 ) -> State:
@@ -98,7 +98,7 @@ def run(options: Options, signals: StopSignals) -> None:
         train(config, run_dir, env_parts, policy, state, signals)
 
 
-def resumed_state(run_dir: Path, config: Config, policy: GaussianMlpPolicy) -> State:
+def resumed_state(run_dir: Path, config: Config, policy: MlpPolicy) -> State:
     """The last checkpoint of a run. Raises UsageError where it does not go with the run's configuration."""
     path = latest_checkpoint(run_dir / "checkpoints")
     state, made_with = load_checkpoint(path, lambda _: policy)

@@ -12,7 +12,7 @@ from maml_rl.checkpoint import State, best_return, save_checkpoint
 from maml_rl.config import Config
 from maml_rl.evaluation import VALIDATION, Adaptation, adapt_and_roll_out, default_gradient_steps, sample_tasks
 from maml_rl.metrics import MetricsWriter
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.run_directory import read_run
 from maml_rl.video import episodes_side_by_side, write_gif, write_video
 from maml_rl.wiring import make_envs
@@ -23,7 +23,7 @@ VIDEO_SIZE = (320, 240)  # pixels
 class Validator:
     """Evaluates a run's policy on tasks drawn once for the run, which evaluation never draws."""
 
-    def __init__(self, config: Config, policy: GaussianMlpPolicy, run_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, config: Config, policy: MlpPolicy, run_dir: Path, say: Callable[[str], None]) -> None:
         """say: prints a line for the user."""
         self._config, self._policy, self._run_dir, self._say = config, policy, run_dir, say
         self._film = config.video_every > 0

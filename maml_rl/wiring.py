@@ -7,7 +7,7 @@ import torch
 import envs
 from envs import OracleEnv, TaskEnv
 from maml_rl.config import Config, UsageError
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 
 
 def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
@@ -29,15 +29,16 @@ def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
     return [make(num_tasks, max(1, num_threads // 2)) for num_tasks in (config.num_tasks - half, half)]
 
 
-def make_policy(config: Config, env: TaskEnv) -> GaussianMlpPolicy:
-    """The policy of the configured size, for the env's observations and actions."""
-    return GaussianMlpPolicy(
+def make_policy(config: Config, env: TaskEnv) -> MlpPolicy:
+    """The policy of the configured size, for the env's observations and kind of actions."""
+    return MlpPolicy(
         env.observation_size,
         env.action_size,
         config.hidden_sizes,
         config.nonlinearity,
         config.init_log_std,
         config.min_log_std,
+        env.discrete,
     )
 
 

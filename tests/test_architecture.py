@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CORE = ["trajectories", "policies", "returns", "baseline", "samples", "adaptation", "trust_region", "maml"]
+CORE = [
+    "trajectories",
+    "distributions",
+    "policies",
+    "returns",
+    "baseline",
+    "samples",
+    "adaptation",
+    "trust_region",
+    "maml",
+]
 CORE += ["derivatives", "mlp_derivatives", "products", "parallel"]
 OUTER = ["sampler", "config", "command_line", "metrics", "distributed", "checkpoint", "run_directory", "progress"]
 OUTER += ["wiring", "meta_update", "evaluation", "evaluate", "meta_policy", "tasks", "flags", "output_file"]

@@ -7,9 +7,9 @@ import torch
 from envs import KeyedGenerator
 from maml_rl.checkpoint import State, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.config import Config, UsageError, dump_yaml
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 
-POLICY = GaussianMlpPolicy(3, 2, (4,))
+POLICY = MlpPolicy(3, 2, (4,))
 STATE = State(POLICY.initial_parameters(KeyedGenerator(1)), iteration=12, env_steps=345)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from envs import KeyedGenerator
 from maml_rl import derivatives, mlp_derivatives
-from maml_rl.policies import Gaussian, GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 
 M = 3
 
@@ -20,15 +20,17 @@ def precision(request):
     return request.param
 
 
-@pytest.fixture(params=["relu", "tanh"])
-def policy(request, hidden_sizes) -> GaussianMlpPolicy:
+@pytest.fixture(params=["relu", "tanh", "tanh-discrete"])
+def policy(request, hidden_sizes) -> MlpPolicy:
     # One of the two log_stds below is at its floor.
-    return GaussianMlpPolicy(3, 2, hidden_sizes, request.param, min_log_std=-0.5)
+    nonlinearity, *discrete = request.param.split("-")
+    return MlpPolicy(3, 2, hidden_sizes, nonlinearity, min_log_std=-0.5, discrete=bool(discrete))
 
 
-def parameters(policy: GaussianMlpPolicy, seed: int, dtype: torch.dtype) -> torch.Tensor:
+def parameters(policy: MlpPolicy, seed: int, dtype: torch.dtype) -> torch.Tensor:
     theta_M = torch.stack([policy.initial_parameters(KeyedGenerator(seed, i)) for i in range(M)]).to(dtype)
-    theta_M[:, -2:] = torch.tensor([0.3, -0.8])
+    if not policy.discrete:
+        theta_M[:, -2:] = torch.tensor([0.3, -0.8])
     return theta_M
 
 
@@ -60,7 +62,7 @@ def test_of_the_policy(policy, draw_samples, precision) -> None:
     plain = derivatives.policy_derivatives(policy, theta_M, samples.observations)
     generator = torch.Generator().manual_seed(1)
     u_M = torch.randn(theta_M.shape, dtype=dtype, generator=generator)
-    w = Gaussian(*(torch.randn(part.shape, dtype=dtype, generator=generator) for part in plain.distribution))
+    w = policy.over_actions(*(torch.randn(part.shape, dtype=dtype, generator=generator) for part in plain.distribution))
     for one, other in zip(fast.distribution, plain.distribution, strict=True):
         assert_close(one, other, tolerance)
     for one, other in zip(fast.forward(u_M), plain.forward(u_M), strict=True):

@@ -10,7 +10,7 @@ from maml_rl.config import PRESETS, Config, load_yaml, merge
 from maml_rl.evaluate import main
 from maml_rl.evaluation import EVALUATION, VALIDATION, inner_lrs, sample_tasks
 from maml_rl.meta_update import TASKS
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.wiring import make_envs
 from tests.maml_rl.test_train import train
 
@@ -23,7 +23,7 @@ TOP = ["env", "checkpoints", "protocol", "results"]
 @pytest.fixture
 def walker(tmp_path):
     """A checkpoint of a policy that walks 0.1 m to the right at every step, almost without noise."""
-    policy = GaussianMlpPolicy(2, 2, ())
+    policy = MlpPolicy(2, 2, ())
     theta = torch.tensor([0, 0, 0, 0, 1, 0, -20, -20], dtype=torch.float32)
     config = merge(Config(), {"hidden_sizes": [], "horizon": 8, "min_log_std": -20.0, "inner_lr": 0.0})
     return save_checkpoint(tmp_path, State(theta, 7, 0), policy, config)

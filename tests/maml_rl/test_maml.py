@@ -7,7 +7,7 @@ from maml_rl import maml as maml_module
 from maml_rl import samples as samples_module
 from maml_rl.adaptation import adapt, inner_loss
 from maml_rl.maml import meta_objective
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from tests.maml_rl import finite_differences
 
 INNER_LR = 0.3
@@ -36,6 +36,18 @@ def test_fisher_vector_product_against_finite_differences_of_the_kl(five_paramet
     product = torch.stack([objective.fisher_vector_product(e) for e in torch.eye(5, dtype=theta.dtype)])
     torch.testing.assert_close(product, expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(product, product.mT, rtol=1e-12, atol=1e-14)
+
+
+def test_a_categorical_policy_against_finite_differences(draw_samples) -> None:
+    policy = MlpPolicy(1, 3, (), discrete=True)  # three weights and three biases
+    before, after = [draw_samples(policy, seed=10)], draw_samples(policy, seed=20)
+    theta = torch.tensor([0.7, -0.2, 0.9, 0.1, -0.3, 0.4], dtype=torch.float64)
+    objective = meta_objective(policy, theta, before, after, INNER_LR)
+    gradient = finite_differences.gradient(lambda x: objective.evaluate(x)[0], theta)
+    torch.testing.assert_close(objective.gradient, gradient, rtol=1e-7, atol=1e-9)
+    fisher = finite_differences.hessian(lambda x: objective.evaluate(x)[1], theta)
+    product = torch.stack([objective.fisher_vector_product(e) for e in torch.eye(6, dtype=theta.dtype)])
+    torch.testing.assert_close(product, fisher, rtol=1e-5, atol=1e-6)
 
 
 def test_surrogate_and_kl_against_torch_distributions(five_parameters, batches, post, theta) -> None:
@@ -119,7 +131,7 @@ def test_weightless_steps_change_nothing(five_parameters, batches, post, theta) 
 
 def test_agrees_with_double_backward_through_the_whole_objective(draw_samples) -> None:
     """A ReLU policy of several actions, against autograd through adaptation, surrogate and KL in one graph."""
-    policy = GaussianMlpPolicy(3, 2, (6, 5))
+    policy = MlpPolicy(3, 2, (6, 5))
     theta = torch.randn(policy.num_parameters, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     before, post = draw_samples(policy, seed=1), draw_samples(policy, seed=2)
     objective = meta_objective(policy, theta, [before], post, INNER_LR)

@@ -9,7 +9,7 @@ from maml_rl import meta_update as module
 from maml_rl.adaptation import adapt
 from maml_rl.config import Config
 from maml_rl.meta_update import initial_state, meta_update
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.samples import make_samples
 from maml_rl.wiring import make_envs, make_policy
 
@@ -125,7 +125,7 @@ def test_the_configuration_reaches_the_env_and_the_policy() -> None:
     env_parts = make_envs(config)
     assert [(env.num_tasks, env.episodes_per_task, env.observation_size) for env in env_parts] == [(1, 3, 17)] * 2
     policy = make_policy(config, env_parts[0])
-    assert policy == GaussianMlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0)
+    assert policy == MlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0)
     state = initial_state(config, policy)
     assert (state.theta[-6:] == -0.5).all()
     assert not torch.equal(state.theta, initial_state(dataclasses.replace(config, seed=2), policy).theta)

@@ -3,7 +3,8 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from envs import KeyedGenerator
-from maml_rl.policies import Gaussian, GaussianMlpPolicy
+from maml_rl.distributions import Gaussian
+from maml_rl.policies import MlpPolicy
 
 
 def random_gaussian(seed: int) -> Gaussian:
@@ -38,7 +39,7 @@ def test_kl_is_zero_to_itself_and_its_hessian_is_the_fisher_information() -> Non
 
 @pytest.mark.parametrize("nonlinearity", ["relu", "tanh"])
 def test_each_task_has_its_own_network(nonlinearity: str) -> None:
-    policy = GaussianMlpPolicy(3, 2, (5, 4), nonlinearity)  # type: ignore[arg-type]
+    policy = MlpPolicy(3, 2, (5, 4), nonlinearity)  # type: ignore[arg-type]
     theta_M = torch.stack([policy.initial_parameters(KeyedGenerator(seed)) for seed in range(2)])
     observations = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0))
     distribution = policy.distribution(theta_M, observations)
@@ -53,7 +54,7 @@ def test_each_task_has_its_own_network(nonlinearity: str) -> None:
 
 
 def test_initial_parameters_are_xavier_with_zero_biases() -> None:
-    policy = GaussianMlpPolicy(20, 6, (100, 100), init_log_std=-0.5)
+    policy = MlpPolicy(20, 6, (100, 100), init_log_std=-0.5)
     theta = policy.initial_parameters(KeyedGenerator(1))
     assert theta.shape == (policy.num_parameters,)
     parts = policy.unflatten(theta[None])
@@ -67,7 +68,7 @@ def test_initial_parameters_are_xavier_with_zero_biases() -> None:
 
 
 def test_log_std_is_floored_and_stays_finite() -> None:
-    policy = GaussianMlpPolicy(1, 1, (), min_log_std=-2.0)
+    policy = MlpPolicy(1, 1, (), min_log_std=-2.0)
     theta = torch.tensor([[0.5, 0.0, -500.0]], dtype=torch.float64, requires_grad=True)
     distribution = policy.distribution(theta, torch.ones(1, 1, 1, dtype=torch.float64))
     assert distribution.log_std.item() == -2

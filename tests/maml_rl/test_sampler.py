@@ -7,7 +7,7 @@ import envs
 from envs import KeyedGenerator
 from envs.navigation import Navigation2D
 from maml_rl import parallel
-from maml_rl.policies import GaussianMlpPolicy
+from maml_rl.policies import MlpPolicy
 from maml_rl.sampler import collect
 from maml_rl.trajectories import Trajectories
 
@@ -19,7 +19,7 @@ def roll_out(
 ) -> Trajectories:
     env_parts = [envs.make(name, num_tasks, E, num_threads=num_threads) for num_tasks in parts]
     env = env_parts[0]
-    policy = GaussianMlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=log_std)
+    policy = MlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=log_std)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
     return collect(env_parts, policy, theta_M, tasks, KeyedGenerator(0, key), H)
@@ -74,7 +74,7 @@ def test_an_error_in_one_part_ends_the_others_at_once(monkeypatch) -> None:
         return step(actions)
 
     env_parts[0].step, env_parts[1].step = fail, count  # type: ignore[method-assign]
-    policy = GaussianMlpPolicy(20, 6, (8,))
+    policy = MlpPolicy(20, 6, (8,))
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(2, -1)
     with pytest.raises(KeyError, match="physics"):
         collect(env_parts, policy, theta_M, torch.ones(2, 1), KeyedGenerator(0), horizon=100_000)
@@ -102,7 +102,7 @@ def test_stored_actions_are_not_clipped() -> None:
 
 def test_each_task_acts_by_its_own_policy() -> None:
     env = Navigation2D(2, 3)
-    policy = GaussianMlpPolicy(2, 2, (), min_log_std=-20.0, init_log_std=-20.0)
+    policy = MlpPolicy(2, 2, (), min_log_std=-20.0, init_log_std=-20.0)
     theta = policy.initial_parameters(KeyedGenerator(0))
     right, left = theta.clone(), theta.clone()
     right[4:6], left[4:6] = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0])  # the bias
@@ -119,7 +119,7 @@ def test_each_task_acts_by_its_own_policy() -> None:
 
 def test_a_diverged_episode_is_masked_and_counted() -> None:
     env = envs.make("halfcheetah-vel", M, E, num_threads=1)
-    policy = GaussianMlpPolicy(env.observation_size, env.action_size, (8,))
+    policy = MlpPolicy(env.observation_size, env.action_size, (8,))
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     step, calls = env.step, []
 

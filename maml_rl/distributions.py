@@ -1,0 +1,95 @@
+"""Distributions over actions, one per step, of many tasks at once."""
+
+from math import log, pi
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from envs import KeyedGenerator
+
+
+class Gaussian(NamedTuple):
+    """Diagonal Gaussians over actions, one per step. Also holds a tangent or cotangent of their parameters."""
+
+    mean: Tensor  # [M, N, A]
+    log_std: Tensor  # [M, 1, A]
+
+    @staticmethod
+    def draw_noise(generator: KeyedGenerator, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Standard normal draws."""
+        return generator.normal(*shape, dtype=dtype)
+
+    def mode(self) -> Tensor:
+        """The most probable actions [M, N, A]."""
+        return self.mean
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Actions [M, N, A] from `draw_noise` of that shape."""
+        return self.mean + self.log_std.exp() * noise
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """log pi(a|s) [M, N]: the sum, not the mean, over the components of the action [M, N, A]."""
+        z = (actions - self.mean) * (-self.log_std).exp()
+        constant = 0.5 * log(2 * pi) * actions.shape[-1]
+        return -0.5 * z.square().sum(dim=-1) - self.log_std.sum(dim=-1) - constant
+
+    def kl_to(self, new: "Gaussian") -> Tensor:
+        """KL(self || new) [M, N] in nats, summed over the components of the action."""
+        variance_ratio = (2 * (self.log_std - new.log_std)).exp()
+        z = (self.mean - new.mean) * (-new.log_std).exp()
+        return (new.log_std - self.log_std + 0.5 * (variance_ratio + z.square() - 1)).sum(dim=-1)
+
+    def fisher(self, tangent: "Gaussian") -> "Gaussian":
+        """The Fisher information of one step's (mean, log_std), times a tangent: (d mean / variance, 2 d log_std).
+
+        It is the Hessian of KL(self || .) at self.
+        """
+        return Gaussian(tangent.mean * (-2 * self.log_std).exp(), 2 * tangent.log_std)
+
+
+class Categorical(NamedTuple):
+    """Distributions over A choices, one per step. An action is a one-hot vector [A]. Also holds a (co)tangent."""
+
+    logits: Tensor  # [M, N, A], up to a constant for each step
+
+    @staticmethod
+    def draw_noise(generator: KeyedGenerator, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Uniform draws from [0, 1)."""
+        return generator.uniform(*shape, dtype=dtype)
+
+    def mode(self) -> Tensor:
+        """The most probable actions [M, N, A]."""
+        return torch.zeros_like(self.logits).scatter_(-1, self.logits.argmax(dim=-1, keepdim=True), 1.0)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Actions [M, N, A] from `draw_noise` of that shape: the largest of the logits plus Gumbel noise wins."""
+        smallest = torch.finfo(noise.dtype).tiny
+        gumbel = -(-noise.clamp(min=smallest).log()).clamp(min=smallest).log()
+        return Categorical(self.logits + gumbel).mode()
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """log pi(a|s) [M, N] of one-hot actions [M, N, A]."""
+        return (actions * self.logits.log_softmax(dim=-1)).sum(dim=-1)
+
+    def kl_to(self, new: "Categorical") -> Tensor:
+        """KL(self || new) [M, N] in nats."""
+        log_p, log_q = self.logits.log_softmax(dim=-1), new.logits.log_softmax(dim=-1)
+        return (log_p.exp() * (log_p - log_q)).sum(dim=-1)
+
+    def entropy(self) -> Tensor:
+        """[M, N], nats."""
+        log_p = self.logits.log_softmax(dim=-1)
+        return -(log_p.exp() * log_p).sum(dim=-1)
+
+    def fisher(self, tangent: "Categorical") -> "Categorical":
+        """The Fisher information of one step's logits, diag(p) - p p^T, times a tangent.
+
+        It is the Hessian of KL(self || .) at self.
+        """
+        p = self.logits.softmax(dim=-1)
+        weighted = p * tangent.logits
+        return Categorical(weighted - p * weighted.sum(dim=-1, keepdim=True))
+
+
+Distribution = Gaussian | Categorical
