@@ -12,7 +12,9 @@ import mujoco as _mujoco  # noqa: E402, F401
 if _gl is not None:
     os.environ["MUJOCO_GL"] = _gl
 
+from envs.ant import ant_dir, ant_goal, ant_vel  # noqa: E402
 from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel  # noqa: E402
+from envs.humanoid import humanoid_dir  # noqa: E402
 from envs.keyed_generator import KeyedGenerator  # noqa: E402
 from envs.navigation import navigation_2d  # noqa: E402
 from envs.oracle import OracleEnv  # noqa: E402
@@ -23,9 +25,13 @@ from envs.turns import python_turn  # noqa: E402
 __all__ = ["ENVS", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_turn"]
 
 ENVS: dict[str, Callable[..., TaskEnv]] = {
+    "ant-dir": ant_dir,
+    "ant-goal": ant_goal,
+    "ant-vel": ant_vel,
     "halfcheetah-dir": half_cheetah_dir,
     "halfcheetah-vel": half_cheetah_vel,
     "hopper-rand-params": hopper_rand_params,
+    "humanoid-dir": humanoid_dir,
     "navigation-2d": navigation_2d,
     "walker-dir": walker_dir,
     "walker-rand-params": walker_rand_params,
