@@ -21,7 +21,14 @@ def test_place_and_rotation_equal_mujoco() -> None:
         np.testing.assert_allclose(center_of_mass(each, rotation), data.subtree_com[1], rtol=0, atol=1e-12)
 
 
-def test_another_body_is_an_error() -> None:
-    for name in ("humanoid.xml", "half_cheetah.xml"):
-        with pytest.raises(ValueError, match="torso is not a torso on legs"):
-            LeggedCom(load_gymnasium_model(name), 1)
+def leg(*rest: str) -> str:
+    """A body at the end of a hinge, and what hangs on it."""
+    return f'<body pos="1 0 0"><joint type="hinge" axis="0 1 0"/><geom size=".1"/>{"".join(rest)}</body>'
+
+
+@pytest.mark.parametrize("legs", [leg() + leg() + leg(), leg(leg(leg(leg())))], ids=["three-hinges", "one-long-leg"])
+def test_another_body_is_an_error(legs: str) -> None:
+    torso = f'<body name="torso"><freejoint/><geom size=".1"/>{legs}</body>'
+    model = mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{torso}</worldbody></mujoco>")
+    with pytest.raises(ValueError, match="torso is not a torso on legs"):
+        LeggedCom(model, 1)
