@@ -19,6 +19,7 @@ from envs import TaskEnv
 from maml_rl.checkpoint import State, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.command_line import FREE_ON_RESUME, Options, parse_command_line
 from maml_rl.config import Config, UsageError, as_config
+from maml_rl.families import families
 from maml_rl.interrupt import Interrupted, StopSignals
 from maml_rl.meta_update import initial_state, meta_update
 from maml_rl.metrics import MetricsWriter
@@ -117,6 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit status: 0 done, 2 bad input, 128 + signal after SIGINT, SIGTERM or SIGHUP."""
     try:
         options = parse_command_line(sys.argv[1:] if argv is None else argv, PROG, DESCRIPTION, list(envs.ENVS))
+        if options.list_envs:
+            print(families(options.variant))
+            return 0
         with StopSignals() as signals:
             run(options, signals)
     except UsageError as error:
