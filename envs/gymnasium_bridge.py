@@ -151,5 +151,5 @@ class GymnasiumBridge:
 
 
 def _words(space: Space) -> str:
-    """A space in a few words: "Box of int8, shape (2, 3)"."""
-    return f"{type(space).__name__} of {space.dtype}, shape {space.shape}"
+    """A space in a few words: "Box of int8, shape (2, 3)", or "Dict"."""
+    return type(space).__name__ + (f" of {space.dtype}, shape {space.shape}" if space.dtype else "")

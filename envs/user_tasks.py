@@ -36,15 +36,17 @@ def load_user_tasks(name: str) -> UserTasks:
     try:
         module = importlib.import_module(module_name)
     except (ImportError, SyntaxError) as error:
-        reason = " ".join(str(error).split())
-        raise FamilyError(f"{name}: {module_name} cannot be imported ({type(error).__name__}: {reason})") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        allowed = "a module of this folder, or an installed one"
+        raise FamilyError(f"{name}: {module_name} cannot be imported ({reason}), allowed: {allowed}") from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         choices = [each for each, value in vars(module).items() if isinstance(value, type) and not _missing(value)]
         allowed = ", ".join(choices) or f"a class with {', '.join(METHODS)}, of which there is none"
         raise FamilyError(f"{name}: {module_name} has no class {class_name}, allowed: {allowed}")
     if _missing(found):
-        raise FamilyError(f"{name}: has no method {', '.join(_missing(found))}, allowed: a class with all of {METHODS}")
+        missing, allowed = ", ".join(_missing(found)), ", ".join(METHODS)
+        raise FamilyError(f"{name}: has no method {missing}, allowed: a class with {allowed}")
     return found()
 
 
