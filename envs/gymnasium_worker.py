@@ -7,7 +7,7 @@ import contextlib
 import os
 import random
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
@@ -109,7 +109,7 @@ class Bundle(gymnasium.Env):
         return self._rows, self._attempt(self._reset)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        return self._rows, 0.0, False, False, self._attempt(lambda: self._step(action))
+        return self._rows, 0.0, False, False, self._attempt(self._step, action)
 
     def close(self) -> None:
         for simulation in self._simulations:
@@ -132,12 +132,12 @@ class Bundle(gymnasium.Env):
             if not simulation.ended:
                 simulation.step(action, row)
 
-    def _attempt(self, act: Any) -> dict[str, str]:
+    def _attempt(self, act: Callable[..., None], *arguments: np.ndarray) -> dict[str, str]:
         """Empty, or the error."""
         try:
-            act()
+            act(*arguments)
         except FamilyError as error:
             return {"fault": str(error)}
         except (Exception, SystemExit):  # whatever it is, it is the user's to read
-            return {"traceback": traceback.format_exc()}
+            return {"traceback": f"{self._name}: an exception in a worker process\n{traceback.format_exc().rstrip()}"}
         return {}

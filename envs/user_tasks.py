@@ -1,6 +1,7 @@
 """A family of tasks on any Gymnasium environment: a small class of the user's, named "module:Class"."""
 
 import importlib
+import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -47,6 +48,10 @@ def load_user_tasks(name: str) -> UserTasks:
     if _missing(found):
         missing, allowed = ", ".join(_missing(found)), ", ".join(METHODS)
         raise FamilyError(f"{name}: has no method {missing}, allowed: a class with {allowed}")
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        raise FamilyError(f"{name}: cannot be built ({error}), allowed: a class without arguments") from error
     return found()
 
 

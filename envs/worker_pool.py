@@ -17,6 +17,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from envs.errors import FamilyError, WorkerError
 from envs.gymnasium_worker import Bundle, serve
 
+DEAF_TO = (signal.SIGINT, signal.SIGHUP)
 GRACE = 5.0  # s that a worker has to finish its step and close its environments
 
 
@@ -85,13 +86,13 @@ class WorkerPool:
 def _starting() -> Iterator[None]:
     """What worker processes are to inherit, and what they are not.
 
-    They ignore Ctrl-C, which goes to all of a terminal's processes: the parent ends them. They do not import the
-    program's main module, as others of multiprocessing's do: it has nothing for them, takes seconds, and where it is a
-    script without a guard would run again. Each is one core's: so are its linear algebra's threads.
+    They do not heed Ctrl-C, nor the end of a terminal, which go to all of its processes: the parent ends them. They do
+    not import the program's main module, as others of multiprocessing's do: it has nothing for them, takes seconds, and
+    where it is a script without a guard would run again. Each has one core, and one thread of linear algebra.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     ours = {name: value for name, value in threads.items() if name not in os.environ}
-    main, mask = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    main, mask = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
     sys.modules["__main__"] = types.ModuleType("__main__")
     os.environ.update(ours)
     try:
