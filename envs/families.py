@@ -3,15 +3,21 @@
 from collections.abc import Callable
 from typing import Literal
 
+from envs.ant import ant_dir, ant_goal, ant_vel
 from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel
+from envs.humanoid import humanoid_dir
 from envs.navigation import navigation_2d
 from envs.planar_walker import hopper_rand_params, walker_dir, walker_rand_params
 from envs.task_env import TaskEnv
 
 ENVS: dict[str, Callable[..., TaskEnv]] = {
+    "ant-dir": ant_dir,
+    "ant-goal": ant_goal,
+    "ant-vel": ant_vel,
     "halfcheetah-dir": half_cheetah_dir,
     "halfcheetah-vel": half_cheetah_vel,
     "hopper-rand-params": hopper_rand_params,
+    "humanoid-dir": humanoid_dir,
     "navigation-2d": navigation_2d,
     "walker-dir": walker_dir,
     "walker-rand-params": walker_rand_params,

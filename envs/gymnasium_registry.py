@@ -7,9 +7,13 @@ import gymnasium
 
 NAMESPACE = "maml_rl"
 NAMES = {
+    "ant-dir": "AntDir",
+    "ant-goal": "AntGoal",
+    "ant-vel": "AntVel",
     "halfcheetah-dir": "HalfCheetahDir",
     "halfcheetah-vel": "HalfCheetahVel",
     "hopper-rand-params": "HopperRandParams",
+    "humanoid-dir": "HumanoidDir",
     "navigation-2d": "Navigation2D",
     "walker-dir": "WalkerDir",
     "walker-rand-params": "WalkerRandParams",

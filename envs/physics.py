@@ -59,15 +59,30 @@ class _QuietMujoco:
 quiet_mujoco = _QuietMujoco()
 
 
-def load_gymnasium_model(file_name: str) -> mujoco.MjModel:
-    """Load one of Gymnasium's own MuJoCo models, such as "half_cheetah.xml". Raises FamilyError before MuJoCo 4."""
+def load_gymnasium_model(file_name: str, contact_forces: bool = False) -> mujoco.MjModel:
+    """Load one of Gymnasium's own MuJoCo models, such as "half_cheetah.xml".
+
+    contact_forces: whether MuJoCo is to compute `cfrc_ext`, which it leaves at zero unless a sensor needs it. Raises
+    FamilyError before MuJoCo 4.
+    """
     if Batch is None:
         raise FamilyError(f"the families with MuJoCo's physics need mujoco>=4, found {mujoco.__version__}")
     spec = importlib.util.find_spec("gymnasium")  # finds the folder without the cost of importing the package
     assert spec is not None
     assert spec.origin is not None
+    path = str(Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file_name)
     with quiet_mujoco:
-        return mujoco.MjModel.from_xml_path(str(Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file_name))
+        if not contact_forces:
+            return mujoco.MjModel.from_xml_path(path)
+        model = mujoco.MjSpec.from_file(path)
+        site = model.bodies[1].add_site(name="contact_forces")
+        model.add_sensor(
+            name="contact_forces",
+            type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
+            objtype=mujoco.mjtObj.mjOBJ_SITE,
+            objname=site.name,
+        )
+        return model.compile()
 
 
 class CpuPhysics:
@@ -82,6 +97,7 @@ class CpuPhysics:
         self.model = model
         self.batch = Batch(model, nsim=num_tasks * episodes_per_task, nthread=num_threads)
         self._shape = (num_tasks, episodes_per_task)
+        self._running: np.ndarray | None = None  # ids of the simulations that `step` advances; None for all
         self._failed = np.zeros(self.batch.nsim, dtype=bool)
         self.qpos = self.field("qpos")
         self.qvel = self.field("qvel")
@@ -90,8 +106,8 @@ class CpuPhysics:
     def field(self, name: str) -> Tensor:
         """A live view [M, E, ...] of an MjData field, as `mujoco.batch.Batch.bind` has it.
 
-        Derived fields (`xpos`, `subtree_com`, ...) are read-only, and after `step` describe the state before its last
-        substep.
+        Derived fields (`xpos`, `subtree_com`, ...) are read-only. After `step` they describe the state before its last
+        substep; with the Runge-Kutta integrator the last stage of that substep, which ends where the new state is.
         """
         return torch.from_dlpack(self.batch.bind(name)).unflatten(0, self._shape)
 
@@ -106,15 +122,28 @@ class CpuPhysics:
     def reset(self) -> None:
         """Put every simulation into the model's default state, without computing what derives from it."""
         self._failed[:] = False
+        self._running = None
         with quiet_mujoco:
             self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
+    def forward(self) -> None:
+        """Compute what derives from the present state: the derived fields that `field` gave."""
+        with quiet_mujoco:
+            self.batch.forward()
+
+    def end(self, simulations: Tensor) -> None:
+        """Leave simulations [M, E] bool as they are until `reset`: their episodes are over."""
+        ended = simulations.flatten()
+        if ended.any():
+            running = np.arange(self.batch.nsim) if self._running is None else self._running
+            self._running = running[~ended.numpy()[running]]
+
     def step(self, substeps: int) -> None:
-        """Advance every simulation by `substeps` time steps."""
+        """Advance every simulation that has not ended by `substeps` time steps."""
         with quiet_mujoco:
             try:
                 with turn_given_away():
-                    self.batch.step(nstep=substeps)
+                    self.batch.step(self._running, nstep=substeps)
             except SimulationError as error:
                 # The others have finished. The failed ones go on from the default state, so that they raise only once.
                 self._failed[error.ids] = True

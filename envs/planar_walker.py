@@ -96,7 +96,9 @@ class PlanarWalker:
         self.physics.step(SUBSTEPS)
         velocity = (self.physics.qpos[:, :, 0] - x_before) / self.dt  # [M, E]
         cost = CONTROL_COST * actions.square().sum(dim=-1)
-        return self._observe(), self._running_reward(velocity, self._tasks) + ALIVE - cost, self._fallen()
+        terminated = self._fallen()
+        self.physics.end(terminated)
+        return self._observe(), self._running_reward(velocity, self._tasks) + ALIVE - cost, terminated
 
     def diverged(self) -> Tensor:
         return self.physics.diverged()

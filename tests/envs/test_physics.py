@@ -65,3 +65,21 @@ def test_a_diverged_simulation_is_named_and_leaves_the_others_alone(model, fault
     assert not physics.diverged().any()
     assert list(Path(tmp_path).iterdir()) == []  # MuJoCo's own log stays out of the user's folder
     assert capfd.readouterr().err == ""
+
+
+def test_ended_simulations_stay_as_they_are_until_reset(model) -> None:
+    physics = CpuPhysics(model, 2, 3, num_threads=1)
+    ended = torch.zeros(physics.qpos.shape[:2], dtype=torch.bool)
+    ended[0, 1] = True
+    physics.reset()
+    physics.step(3)
+    before = physics.qpos.clone()
+    physics.end(ended)
+    physics.step(3)
+    assert torch.equal(physics.qpos[ended], before[ended])
+    assert (physics.qpos[~ended] != before[~ended]).any(dim=-1).all()
+    physics.end(torch.ones_like(ended))
+    physics.step(3)
+    physics.reset()
+    physics.step(3)
+    assert torch.equal(physics.qpos, before)

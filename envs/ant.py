@@ -1,0 +1,253 @@
+"""The four-legged ant that must run at a given speed, in a given direction, or to a given place.
+
+Finn et al. 2017, section 5.3; Rothfuss et al. 2019 (ProMP).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import pi
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from envs.keyed_generator import KeyedGenerator
+from envs.legged_com import LeggedCom, rotation_matrix
+from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.renderer import Renderer
+from envs.task_env import check_tasks
+
+TORSO = 1  # body id
+MIN_HEIGHT, MAX_HEIGHT = 0.2, 1.0  # m, of the torso: outside the ant has fallen, or leapt
+START_HEIGHT = 0.55  # m, the initial position that the model's author gave
+MAX_SPEED = 3.0  # m/s: target speeds are uniform in [0, MAX_SPEED]
+MAX_DISTANCE = 3.0  # m: goals are uniform in a disc of this radius
+CONTACT_COST = 0.0005  # reward per squared unit of the external forces on the bodies
+
+Variant = Literal["maml", "promp"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Where the published variants of the family differ."""
+
+    substeps: int  # physics steps of 0.01 s per action
+    action_scale: float  # actuator units per unit of policy output
+    pose: bool  # whether x, y, the torso's rotation and the centre of mass are observed; v is then that of the latter
+    uniform_reset: bool  # initial qpos from U(-scale, scale), or N(0, scale^2)
+    reset_scale: float  # m, rad
+    start_height: float | None  # m; None for the model's own
+
+
+PROTOCOLS: dict[Variant, Protocol] = {
+    # rllab's ant, as the MAML paper used it.
+    "maml": Protocol(
+        substeps=2,
+        action_scale=1.0,
+        pose=True,
+        uniform_reset=False,
+        reset_scale=0.01,
+        start_height=START_HEIGHT,
+    ),
+    # ProMP: Gymnasium's ant, with a policy output of 10 for the full range.
+    "promp": Protocol(
+        substeps=5,
+        action_scale=0.1,
+        pose=False,
+        uniform_reset=True,
+        reset_scale=0.1,
+        start_height=None,
+    ),
+}
+
+
+class Motion(NamedTuple):
+    """What a step's reward sees of the body."""
+
+    velocity: Tensor  # [M, E, 2], m/s along x and y over the whole step
+    position: Tensor  # [M, E, 2], m
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a family of tasks asks of the ant."""
+
+    task_size: int
+    sample: Callable[[int, KeyedGenerator], Tensor]  # tasks [M, task_size]
+    reward: Callable[[Motion, Tensor], Tensor]  # of tasks [M, 1, task_size]; without the costs
+    describe: Callable[[list[float]], str]
+    control_cost: float  # reward per squared action, relative to its range
+    clips_contact_cost: bool  # whether forces count up to 1 only
+    falls: bool  # whether an episode ends with the height outside of its bounds
+
+
+class Ant:
+    """The body and its costs; what it must do is handed in.
+
+    Observations: qpos [15] without x and y (m, rad, a quaternion), qvel [14] (m/s, rad/s), and the external forces on
+    each body [84] (N m, N), clipped to +-1; the "maml" variant observes x and y too, and the torso's rotation matrix
+    [9] and the centre of mass [3] (m). Actions: torques [8] relative to their range, clipped to +-1. The reward of a
+    step is goal.reward - goal.control_cost |a|^2 - 0.0005 |forces|^2.
+
+    The forces are those at the start of the last substep, 0.01 s before the state. In the "promp" variant v is of the
+    torso, whose place is that of the last stage of MuJoCo's Runge-Kutta step, as in Gymnasium's environment.
+    """
+
+    action_size = 8
+    horizon = 200
+    device = torch.device("cpu")
+    dtype = torch.float64
+    overlaps = True
+    discrete = False
+
+    def __init__(
+        self, num_tasks: int, episodes_per_task: int, protocol: Protocol, goal: Goal, num_threads: int = 0
+    ) -> None:
+        self.num_tasks = num_tasks
+        self.episodes_per_task = episodes_per_task
+        self.action_bound = 1 / protocol.action_scale
+        self.task_shape: tuple[int, ...] = (goal.task_size,)
+        model = load_gymnasium_model("ant.xml", contact_forces=True)
+        self.physics = CpuPhysics(model, num_tasks, episodes_per_task, num_threads)
+        self.dt = protocol.substeps * model.opt.timestep
+        self._protocol = protocol
+        self._goal = goal
+        self._tasks = torch.zeros(num_tasks, 1, goal.task_size, dtype=self.dtype)
+        self._forces = self.physics.field("cfrc_ext")  # [M, E, 14, 6]
+        self._torsos = self.physics.field("xpos")  # [M, E, 14, 3]
+        self._center_of_mass = LeggedCom(model, TORSO) if protocol.pose else None
+        self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)  # terminated
+        self._place = torch.zeros(num_tasks, episodes_per_task, 2, dtype=self.dtype)  # m, of which v is the change
+        self.observation_size = model.nq + model.nv + 6 * model.nbody + (12 if protocol.pose else -2)
+
+    def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
+        return self._goal.sample(num_tasks, generator)
+
+    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
+        check_tasks(tasks, self.num_tasks, self.task_shape)
+        self._tasks = tasks.to(self.dtype)[:, None]
+        self.physics.reset()
+        qpos, qvel, scale = self.physics.qpos, self.physics.qvel, self._protocol.reset_scale
+        if self._protocol.start_height is not None:
+            qpos[:, :, 2] = self._protocol.start_height
+        if self._protocol.uniform_reset:
+            qpos += generator.uniform(*qpos.shape, low=-scale, high=scale)
+        else:
+            qpos += scale * generator.normal(*qpos.shape)
+        qvel += 0.1 * generator.normal(*qvel.shape)  # m/s, rad/s in both variants
+        self.physics.forward()
+        observations, self._place = self._observe()
+        return observations
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        actions = (self._protocol.action_scale * actions).clamp(-1.0, 1.0)  # [M, E, A]; every ctrlrange is +-1
+        self.physics.ctrl.copy_(actions)
+        before = self._place
+        self.physics.step(self._protocol.substeps)
+        observations, self._place = self._observe()
+        reward = self._goal.reward(Motion((self._place - before) / self.dt, self._place), self._tasks)
+        reward = reward - self._goal.control_cost * actions.square().sum(dim=-1) - self._contact_cost()
+        if not self._goal.falls:
+            return observations, reward, self._never
+        height = self.physics.qpos[:, :, 2]
+        terminated = (height < MIN_HEIGHT) | (height > MAX_HEIGHT)
+        self.physics.end(terminated)
+        return observations, reward, terminated
+
+    def diverged(self) -> Tensor:
+        return self.physics.diverged()
+
+    def snapshot(self) -> Tensor:
+        return torch.cat([self.physics.qpos, self.physics.qvel], dim=-1)
+
+    def describe(self, task: Tensor) -> str:
+        return self._goal.describe(task.tolist())
+
+    def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
+        from envs.mujoco_renderer import MujocoRenderer  # not before someone wants pictures
+
+        return MujocoRenderer(load_gymnasium_model("ant.xml"), width, height)
+
+    def _contact_cost(self) -> Tensor:
+        """[M, E]."""
+        forces = self._forces.flatten(2)
+        if self._goal.clips_contact_cost:
+            forces = forces.clamp(-1.0, 1.0)
+        return CONTACT_COST * forces.square().sum(dim=-1)
+
+    def _observe(self) -> tuple[Tensor, Tensor]:
+        """Observations [M, E, O], and a copy of the place [M, E, 2] (m) whose change is the velocity."""
+        qpos, qvel, forces = self.physics.qpos, self.physics.qvel, self._forces.flatten(2).clamp(-1.0, 1.0)
+        if self._center_of_mass is None:
+            return torch.cat([qpos[:, :, 2:], qvel, forces], dim=-1), self._torsos[:, :, TORSO, :2].clone()
+        rotation = rotation_matrix(qpos[:, :, 3:7])
+        center = self._center_of_mass(qpos, rotation)
+        return torch.cat([qpos, qvel, forces, rotation.flatten(2), center], dim=-1), center[:, :, :2]
+
+
+def ant_vel(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0) -> Ant:
+    """Run at a target speed g (m/s), uniform in [0, 3]: reward 1 - |v - g| + 0.05 - costs; done when fallen."""
+    goal = Goal(
+        task_size=1,
+        sample=lambda num_tasks, generator: generator.uniform(num_tasks, 1, high=MAX_SPEED),
+        reward=lambda motion, goals: 1.05 - (motion.velocity[..., 0] - goals[..., 0]).abs(),
+        describe=lambda goal: f"{goal[0]:.2f} m/s",
+        control_cost=0.005,
+        clips_contact_cost=True,
+        falls=True,
+    )
+    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, num_threads)
+
+
+def ant_dir(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0) -> Ant:
+    """Run forward (g = 1) or backward (g = -1): reward g v + 0.05 - costs; done when fallen.
+
+    In ProMP's version g is a vector, uniform on the unit circle, the reward for not having fallen is 1, and the control
+    cost is 0.5 |a|^2.
+    """
+    if variant == "promp":
+        goal = Goal(
+            task_size=2,
+            sample=unit_circle,
+            reward=lambda motion, goals: (motion.velocity * goals).sum(dim=-1) + 1.0,
+            describe=lambda goal: f"towards ({goal[0]:.2f}, {goal[1]:.2f})",
+            control_cost=0.5,
+            clips_contact_cost=True,
+            falls=True,
+        )
+    else:
+        goal = Goal(
+            task_size=1,
+            sample=lambda num_tasks, generator: torch.where(generator.uniform(num_tasks, 1) < 0.5, 1.0, -1.0).double(),
+            reward=lambda motion, goals: goals[..., 0] * motion.velocity[..., 0] + 0.05,
+            describe=lambda goal: "forward" if goal[0] > 0 else "backward",
+            control_cost=0.005,
+            clips_contact_cost=True,
+            falls=True,
+        )
+    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, num_threads)
+
+
+def ant_goal(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0) -> Ant:
+    """Run to a place g (m), uniform in a disc of radius 3: reward -|x - g|_1 - 0.1 |a|^2 - contact cost; never done."""
+
+    def sample(num_tasks: int, generator: KeyedGenerator) -> Tensor:
+        radius, direction = generator.uniform(num_tasks, 1), unit_circle(num_tasks, generator)
+        return MAX_DISTANCE * radius.sqrt() * direction
+
+    goal = Goal(
+        task_size=2,
+        sample=sample,
+        reward=lambda motion, goals: -(motion.position - goals).abs().sum(dim=-1),
+        describe=lambda goal: f"({goal[0]:.2f}, {goal[1]:.2f}) m",
+        control_cost=0.1,
+        clips_contact_cost=False,
+        falls=False,
+    )
+    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, num_threads)
+
+
+def unit_circle(num_tasks: int, generator: KeyedGenerator) -> Tensor:
+    """Uniform directions [num_tasks, 2]."""
+    angle = generator.uniform(num_tasks, 1, high=2 * pi)
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
