@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
+from envs.errors import FamilyError
+
 GOALS = 50  # of each environment, drawn once by Meta-World for training, and other ones for testing
 SEED = 1  # of these goals: they belong to the benchmark, not to the run
 
@@ -57,9 +59,7 @@ class _Benchmark:
         self._load = functools.cache(load)
 
     def make_env(self) -> gymnasium.Env:
-        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
-
-        return MetaWorldEnv(ALL_V3_ENVIRONMENTS["reach-v3"])
+        return MetaWorldEnv(_metaworld().ALL_V3_ENVIRONMENTS["reach-v3"])
 
     def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return rng.integers(self._num_train_tasks, size=n)
@@ -88,6 +88,8 @@ class ML10(_Benchmark):
 
 
 def _metaworld() -> Any:
-    import metaworld
-
+    try:
+        import metaworld
+    except ModuleNotFoundError as error:
+        raise FamilyError(f"Meta-World: {error}; it is the extra `metaworld`: see `make test-metaworld`") from error
     return metaworld

@@ -173,6 +173,7 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for result in results:
         returns = result.adaptation.returns()  # [K + 1, M]
+        rates = [each.success_rate() for each in result.adaptation.trajectories]
         rows.append(
             {
                 "name": result.name,
@@ -180,6 +181,7 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
                 "iteration": result.meta_policy.iteration,
                 "inner_lrs": inner_lrs(result.config, len(returns) - 1),
                 **result.adaptation.summary(),
+                **({} if None in rates else {"success_rate": rates}),
                 "per_task": [
                     {"task": task.tolist(), "returns": values.tolist()}
                     for task, values in zip(result.tasks, returns.T, strict=True)

@@ -43,3 +43,13 @@ def test_lambda_zero_is_the_temporal_difference() -> None:
     advantages = generalized_advantages(REWARDS, VALUES, FINAL_VALUES, TERMINATED, MASK, discount=0.9, gae_lambda=0.0)
     torch.testing.assert_close(advantages[0, 0, 0], REWARDS[0, 0, 0] + 0.9 * VALUES[0, 0, 1] - VALUES[0, 0, 0])
     torch.testing.assert_close(advantages[0, 1, 1], REWARDS[0, 1, 1] - VALUES[0, 1, 1])
+
+
+def test_a_truncated_episode_has_the_value_that_it_was_cut_off_at() -> None:
+    """As if its last masked step were the time limit; what stands behind does not matter."""
+    truncated = torch.zeros_like(TERMINATED)
+    advantages = generalized_advantages(REWARDS, VALUES, FINAL_VALUES, truncated, MASK, discount=0.5, gae_lambda=0.4)
+    e1 = 6 + 0.5 * 7 - 1
+    e0 = 5 + 0.5 * 1 - 3
+    expected = torch.tensor([e0 + 0.2 * e1, e1, 0, 0], dtype=torch.float64)
+    torch.testing.assert_close(advantages[0, 1], expected)
