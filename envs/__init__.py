@@ -14,12 +14,13 @@ if _gl is not None:
 
 if TYPE_CHECKING:
     from envs.families import ENVS, make
+    from envs.family import Family
     from envs.keyed_generator import KeyedGenerator
     from envs.oracle import OracleEnv
     from envs.task_env import TaskEnv
     from envs.turns import python_turn
 
-__all__ = ["ENVS", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_turn"]
+__all__ = ["ENVS", "Family", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_turn"]
 
 _MODULES = {
     "ENVS": "families",

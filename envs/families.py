@@ -1,26 +1,37 @@
 """All families, by the names that `--env` takes."""
 
-from collections.abc import Callable
 from typing import Literal
 
 from envs.ant import ant_dir, ant_goal, ant_vel
+from envs.bandit import bandit, bandit_10, bandit_50
+from envs.family import Family
 from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel
 from envs.humanoid import humanoid_dir
 from envs.navigation import navigation_2d
 from envs.planar_walker import hopper_rand_params, walker_dir, walker_rand_params
+from envs.tabular_mdp import tabular_mdp
 from envs.task_env import TaskEnv
 
-ENVS: dict[str, Callable[..., TaskEnv]] = {
-    "ant-dir": ant_dir,
-    "ant-goal": ant_goal,
-    "ant-vel": ant_vel,
-    "halfcheetah-dir": half_cheetah_dir,
-    "halfcheetah-vel": half_cheetah_vel,
-    "hopper-rand-params": hopper_rand_params,
-    "humanoid-dir": humanoid_dir,
-    "navigation-2d": navigation_2d,
-    "walker-dir": walker_dir,
-    "walker-rand-params": walker_rand_params,
+MAML, PROMP, RL2 = "Finn et al. 2017", "Rothfuss et al. 2019", "Duan et al. 2016"
+RANDOM_BODY = "masses, inertias, frictions times 1.5^x, dampings times 1.3^x, x in [-3, 3]"
+
+ENVS: dict[str, Family] = {
+    "ant-dir": Family(ant_dir, "run in a direction", "forward, backward (promp: the unit circle)", MAML),
+    "ant-goal": Family(ant_goal, "run to a place", "a disc of 3 m", PROMP),
+    "ant-vel": Family(ant_vel, "run at a speed", "[0, 3] m/s", MAML),
+    "bandit": Family(bandit, "find the best of 5 arms", "chances to pay in [0, 1]", RL2),
+    "bandit-10": Family(bandit_10, "find the best of 10 arms", "chances to pay in [0, 1]", RL2),
+    "bandit-50": Family(bandit_50, "find the best of 50 arms", "chances to pay in [0, 1]", RL2),
+    "halfcheetah-dir": Family(half_cheetah_dir, "run in a direction", "forward, backward", MAML),
+    "halfcheetah-vel": Family(half_cheetah_vel, "run at a speed", "[0, 2] m/s (promp: [0, 3])", MAML),
+    "hopper-rand-params": Family(hopper_rand_params, "hop with a random body", RANDOM_BODY, PROMP),
+    "humanoid-dir": Family(humanoid_dir, "walk in a direction", "the unit circle", PROMP),
+    "navigation-2d": Family(navigation_2d, "go to a place", "[-0.5, 0.5]^2 m", MAML),
+    "tabular-mdp": Family(
+        tabular_mdp, "earn in a random process of 10 states", "transitions Dirichlet(1), mean rewards N(1, 1)", RL2
+    ),
+    "walker-dir": Family(walker_dir, "walk in a direction", "forward, backward", PROMP),
+    "walker-rand-params": Family(walker_rand_params, "walk with a random body", RANDOM_BODY, PROMP),
 }
 
 
@@ -44,4 +55,4 @@ def make(
         return GymnasiumBridge(name, num_tasks, episodes_per_task, num_threads)
     if name not in ENVS:
         raise ValueError(f"unknown env {name!r}, allowed: {', '.join(ENVS)}")
-    return ENVS[name](num_tasks, episodes_per_task, variant=variant, num_threads=num_threads)
+    return ENVS[name].make(num_tasks, episodes_per_task, variant=variant, num_threads=num_threads)

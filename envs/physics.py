@@ -97,7 +97,7 @@ class CpuPhysics:
         self.model = model
         self.batch = Batch(model, nsim=num_tasks * episodes_per_task, nthread=num_threads)
         self._shape = (num_tasks, episodes_per_task)
-        self._running: np.ndarray | None = None  # ids of the simulations that `step` advances; None for all
+        self.running: np.ndarray | None = None  # ids of the simulations that `step` advances; None for all
         self._failed = np.zeros(self.batch.nsim, dtype=bool)
         self.qpos = self.field("qpos")
         self.qvel = self.field("qvel")
@@ -122,7 +122,7 @@ class CpuPhysics:
     def reset(self) -> None:
         """Put every simulation into the model's default state, without computing what derives from it."""
         self._failed[:] = False
-        self._running = None
+        self.running = None
         with quiet_mujoco:
             self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
@@ -135,15 +135,15 @@ class CpuPhysics:
         """Leave simulations [M, E] bool as they are until `reset`: their episodes are over."""
         ended = simulations.flatten()
         if ended.any():
-            running = np.arange(self.batch.nsim) if self._running is None else self._running
-            self._running = running[~ended.numpy()[running]]
+            running = np.arange(self.batch.nsim) if self.running is None else self.running
+            self.running = running[~ended.numpy()[running]]
 
     def step(self, substeps: int) -> None:
         """Advance every simulation that has not ended by `substeps` time steps."""
         with quiet_mujoco:
             try:
                 with turn_given_away():
-                    self.batch.step(self._running, nstep=substeps)
+                    self.batch.step(self.running, nstep=substeps)
             except SimulationError as error:
                 # The others have finished. The failed ones go on from the default state, so that they raise only once.
                 self._failed[error.ids] = True

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 import envs
 from envs.keyed_generator import KeyedGenerator
@@ -19,7 +19,7 @@ class SingleTaskEnv(gymnasium.Env):
     """One episode at a time of one task of a family. Equals the batched family step by step.
 
     Observations and actions are those of the family: [O] float64, and [A] in the units of a policy's output, within
-    the bounds beyond which the family clips. Episodes are truncated at the family's horizon.
+    the bounds beyond which the family clips, or the number of a choice. Episodes are truncated at the family's horizon.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - so in gymnasium.Env
@@ -41,8 +41,8 @@ class SingleTaskEnv(gymnasium.Env):
         self.metadata = {**self.metadata, "render_fps": round(1 / self._env.dt)}
         self.render_mode = render_mode
         self.observation_space = Box(-np.inf, np.inf, (self._env.observation_size,), np.float64)
-        bound = self._env.action_bound
-        self.action_space = Box(-bound, bound, (self._env.action_size,), np.float64)
+        bound, size = self._env.action_bound, self._env.action_size
+        self.action_space = Discrete(size) if self._env.discrete else Box(-bound, bound, (size,), np.float64)
         self._fixed_task = None if task is None else self._as_task(task)
         self._task = torch.empty(0)
         self._states: list[torch.Tensor] = []
@@ -66,8 +66,9 @@ class SingleTaskEnv(gymnasium.Env):
         self._states = [self._env.snapshot()[0, 0]]
         return observation[0, 0].numpy().copy(), {"task": task.numpy().copy()}
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        actions = torch.as_tensor(np.asarray(action, dtype=np.float64))[None, None]
+    def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        row = np.eye(self._env.action_size)[action] if self._env.discrete else np.asarray(action, dtype=np.float64)
+        actions = torch.as_tensor(row)[None, None]
         observation, reward, terminated = self._env.step(actions)
         self._states.append(self._env.snapshot()[0, 0])
         truncated = len(self._states) > self._env.horizon

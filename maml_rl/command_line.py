@@ -23,6 +23,8 @@ class Options(Config):
     """Folder to write the run into; must be new or empty. Default: runs/<env>-<seed>-<time>."""
     resume: Path | None = None
     """Run directory to go on with, from its last checkpoint and with its options."""
+    list_envs: bool = False
+    """Print the families of tasks, as --variant has them, and stop."""
 
 
 # What a resumed run may be told anew. The rest decides what it computes, and is the run's own.
@@ -59,6 +61,8 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
 
 def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
     """The configuration below the flags. Raises UsageError where flags, files and families do not go together."""
+    if flags.get("list_envs"):
+        return Config()
     if "resume" in flags:
         for other in ("config", "run_dir"):
             if other in flags:

@@ -20,6 +20,7 @@ from envs.errors import FamilyError, WorkerError
 from maml_rl.checkpoint import State, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.command_line import FREE_ON_RESUME, Options, parse_command_line
 from maml_rl.config import Config, UsageError, as_config
+from maml_rl.families import families
 from maml_rl.interrupt import Interrupted, StopSignals
 from maml_rl.meta_update import initial_state, meta_update
 from maml_rl.metrics import MetricsWriter
@@ -123,6 +124,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         options = parse_command_line(sys.argv[1:] if argv is None else argv, PROG, DESCRIPTION, list(envs.ENVS))
+        if options.list_envs:
+            print(families(options.variant))
+            return 0
         with StopSignals() as signals:
             run(options, signals)
     except (UsageError, FamilyError) as error:

@@ -1,6 +1,7 @@
 import warnings
 
 import gymnasium
+import gymnasium.utils.seeding
 import numpy as np
 import pytest
 import torch
@@ -37,7 +38,29 @@ def test_gymnasium_finds_no_fault(name: str) -> None:
     env.close()
 
 
-def test_equals_the_batched_family_step_by_step() -> None:
+@pytest.mark.parametrize("family", list(NAMES))
+def test_equals_the_family(family: str) -> None:
+    env = gymnasium.make(f"maml_rl/{NAMES[family]}-v0").unwrapped
+    start, info = env.reset(seed=3)
+    alone = envs.make(family, 1, 1, num_threads=1)
+    generator = KeyedGenerator(int(gymnasium.utils.seeding.np_random(3)[0].integers(2**63)))
+    tasks = alone.sample_tasks(1, generator)
+    np.testing.assert_array_equal(info["task"], tasks[0])
+    np.testing.assert_array_equal(start, alone.reset(tasks, generator)[0, 0])
+    env.action_space.seed(0)
+    for _ in range(alone.horizon):
+        action = env.action_space.sample()
+        observation, reward, terminated, truncated, _ = env.step(action)
+        row = np.eye(alone.action_size)[action] if alone.discrete else action
+        expected = alone.step(torch.from_numpy(row)[None, None])
+        np.testing.assert_array_equal(observation, expected[0][0, 0])
+        assert (reward, terminated) == (expected[1].item(), expected[2].item())
+        if terminated:
+            break
+    assert terminated or truncated
+
+
+def test_equals_a_simulation_of_a_batch_step_by_step() -> None:
     env = gymnasium.make("maml_rl/HalfCheetahVel-v0", task=1.5)
     observation, info = env.reset(seed=3)
     assert info["task"] == [1.5]

@@ -19,7 +19,8 @@ def env(request) -> TaskEnv:
 
 def random_actions(env: TaskEnv, steps: int, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(steps, M, E, env.action_size, generator=generator, dtype=env.dtype)
+    actions = torch.randn(steps, M, E, env.action_size, generator=generator, dtype=env.dtype)
+    return torch.nn.functional.one_hot(actions.argmax(dim=-1)).to(env.dtype) if env.discrete else actions
 
 
 def roll_out(
@@ -69,7 +70,7 @@ def test_the_same_seed_gives_the_same_episodes_again(env: TaskEnv) -> None:
 
 def test_the_task_matters(env: TaskEnv) -> None:
     tasks = env.sample_tasks(20, KeyedGenerator(0, 0)).unique(dim=0)[:2]
-    one, other = tasks[0].expand(M, -1), tasks[1].expand(M, -1)
+    one, other = (task.expand(M, *env.task_shape) for task in tasks)
     actions = random_actions(env, 10)
     first, second = roll_out(env, one, actions), roll_out(env, other, actions)
     assert not any(torch.equal(left, right) for left, right in zip(first[1], second[1], strict=True))
@@ -141,5 +142,6 @@ def test_an_oracle_is_the_same_family_told_its_task(env: TaskEnv) -> None:
     assert told.observation_size == env.observation_size + size
     assert torch.equal(oracle[0][..., :-size], plain[0])
     assert (oracle[0][..., -size:] == tasks.flatten(1)[:, None]).all()
+    assert told.discrete == env.discrete
     assert torch.equal(oracle[1], plain[1])
     assert torch.equal(oracle[2], plain[2])

@@ -136,6 +136,18 @@ def test_learns_to_navigate(tmp_path) -> None:
     assert all(row["kl"] <= 0.02 for row in rows)
 
 
+def test_learns_to_find_the_best_arm(tmp_path) -> None:
+    """The same inner loop and outer step under a categorical policy; chance pays 5 of 10 pulls, the best arm 8.3."""
+    assert main(["--env", "bandit", "--iterations", "20", "--run-dir", str(tmp_path / "run")]) == 0
+    rows = metrics(tmp_path / "run")
+    late = rows[-5:]
+    gains = [row["return/post"] - row["return/pre"] for row in late]
+    assert min(gains) > 1
+    assert sum(row["return/post"] for row in late) > 5 * 6.5
+    assert all(0 <= row["policy/entropy"] <= 1.62 for row in rows)  # nats; log 5 is 1.609
+    assert "policy/std" not in rows[0]
+
+
 # ---- the real command line
 
 
@@ -167,10 +179,26 @@ def test_every_family_has_its_protocol() -> None:
         preset = yaml.safe_load(path.read_text())
         assert (preset["env"], preset["variant"]) == (path.stem, "promp")
         assert preset["horizon"] == envs.make(path.stem, 1, 1, "promp").horizon
-    for name, constructor in envs.ENVS.items():
+    for name, family in envs.ENVS.items():
         preset = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
         assert preset["env"] == name
-        assert preset["horizon"] == constructor(1, 1).horizon
+        assert preset["horizon"] == family.make(1, 1).horizon
+
+
+@pytest.mark.parametrize("variant", ["maml", "promp"])
+def test_the_list_of_families_says_what_they_are(variant, capsys) -> None:
+    assert main(["--list-envs", "--variant", variant]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == list(envs.ENVS)
+    columns = [head.index(word) for word in ("observation", "action", "horizon", "dt (s)", "source")]
+    for name, row in zip(envs.ENVS, rows, strict=True):
+        env = envs.make(name, 1, 1, variant)
+        observation, action, horizon, dt, source = (row[column:].split("  ")[0] for column in columns)
+        assert int(observation) == env.observation_size
+        assert action.split()[0] == str(env.action_size)
+        assert ("choices" in action) == env.discrete
+        assert (int(horizon), float(dt)) == (env.horizon, pytest.approx(env.dt))
+        assert source == envs.ENVS[name].source
 
 
 def test_help_lists_the_families_and_the_preset() -> None:

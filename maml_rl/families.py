@@ -1,0 +1,20 @@
+"""The families of tasks in a table, for `--list-envs`."""
+
+from typing import Literal
+
+import envs
+
+COLUMNS = ["--env", "a task", "drawn from", "observation", "action", "horizon", "dt (s)", "source"]
+
+
+def families(variant: Literal["maml", "promp"]) -> str:
+    """Lines of text: sizes of observations and actions, horizons (steps) and steps (s) are read off the families."""
+    rows = [COLUMNS]
+    for name, family in envs.ENVS.items():
+        env = envs.make(name, 1, 1, variant, num_threads=1)
+        action = f"{env.action_size} choices" if env.discrete else str(env.action_size)
+        sizes = [str(env.observation_size), action, str(env.horizon), f"{env.dt:g}"]
+        rows.append([name, family.task, family.range, *sizes, family.source])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)
