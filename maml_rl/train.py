@@ -56,7 +56,7 @@ def train(
         write_config(run_dir, config)
         since = f", from iteration {state.iteration} on" if state.iteration else ""
         progress.say(f"writing to {run_dir}{since}")
-        validator = Validator(config, policy, run_dir, progress.say)
+        validator = Validator(config, env_parts, policy, run_dir, progress.say)
         try:
             while state.iteration < config.iterations:
                 with signals.interruptible():
