@@ -50,6 +50,10 @@ def save_checkpoint(
     return path
 
 
+def has_checkpoint(folder: Path) -> bool:
+    return any(_iteration_of(path) is not None for path in folder.glob("*"))
+
+
 def latest_checkpoint(folder: Path, option: str = "--resume") -> Path:
     """The checkpoint of the most iterations in a folder. Raises UsageError, naming `option`, where there is none."""
     checkpoints = {iteration: path for path in folder.glob("*") if (iteration := _iteration_of(path)) is not None}

@@ -41,13 +41,16 @@ class Adaptation:
 
     def summary(self) -> dict[str, list[Any]]:
         """Per number of gradient steps: mean return over tasks, its 95 % interval, and what it took."""
-        returns = self.returns()
-        return {
-            "gradient_steps": list(range(len(returns))),
-            "return_mean": [float(row.mean()) for row in returns],
-            "return_ci95": [confidence_interval(row) for row in returns],
-            "env_steps_per_task": self.env_steps(),
-        }
+        return summarise(self.returns()) | {"env_steps_per_task": self.env_steps()}
+
+
+def summarise(returns: Tensor) -> dict[str, list[Any]]:
+    """Per number of gradient steps, of returns [K + 1, M]: the mean over tasks, and its 95 % interval."""
+    return {
+        "gradient_steps": list(range(len(returns))),
+        "return_mean": [float(row.mean()) for row in returns],
+        "return_ci95": [confidence_interval(row) for row in returns],
+    }
 
 
 def default_gradient_steps(config: Config) -> int:
@@ -77,12 +80,13 @@ def adapt_and_roll_out(
     first: int = 0,
     roll_out_last: bool = True,
     announce: Callable[[str], None] = lambda part: None,
+    first_task: int = 0,
 ) -> Adaptation:
     """Collect episodes on each task, take a gradient step, collect again, `gradient_steps` times.
 
     theta: [P]. tasks: [M, ...], as many as env_parts have. The episodes are those that the step learns from: one batch
     per policy. first: gradient steps that theta has had before. roll_out_last: whether the last policy is played too.
-    announce: told what is being collected.
+    announce: told what is being collected. first_task: where the tasks are a part of more, the number of the first.
     """
     theta_M = theta.expand(len(tasks), -1)
     adaptation = Adaptation()
@@ -92,7 +96,7 @@ def adapt_and_roll_out(
         if lr is None and not roll_out_last:
             break
         announce(f"episodes after {k} of {last} gradient steps")
-        trajectories = rollout(config, env_parts, policy, theta_M, tasks, k, seed, split)
+        trajectories = rollout(config, env_parts, policy, theta_M, tasks, k, seed, split, first_task)
         adaptation.trajectories.append(trajectories)
         if lr is not None:
             samples = make_samples(trajectories, config.discount, config.gae_lambda)
@@ -109,9 +113,11 @@ def rollout(
     step: int,
     seed: int,
     split: int,
+    first_task: int = 0,
 ) -> Trajectories:
     """The episodes after `step` gradient steps."""
-    return collect(env_parts, policy, theta_M, tasks, rollout_generator(seed, split, step), config.horizon)
+    generator = rollout_generator(seed, split, step).from_task(first_task)
+    return collect(env_parts, policy, theta_M, tasks, generator, config.horizon)
 
 
 def rollout_generator(seed: int, split: int, step: int) -> KeyedGenerator:

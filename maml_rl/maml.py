@@ -29,6 +29,10 @@ from maml_rl.samples import Samples, task_chunks
 
 KEPT_BYTES = 800_000_000  # of which the paper's scale, 40 x 20 x 200 and 100-100, takes 0.64 GB
 
+import os
+
+SUM_DTYPE = torch.float32 if os.environ.get("F32") else torch.float64
+
 
 @dataclass(frozen=True)
 class MetaObjective:
@@ -46,12 +50,15 @@ def meta_objective(
     post: Samples,
     inner_lr: float,
     curvature_fraction: float = 1.0,
+    all_tasks: int | None = None,
+    all_sum: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> MetaObjective:
     """Linearise the adaptation around theta.
 
     theta: [P]. batches: K sets of samples before adaptation, the k-th collected with the parameters of inner step k.
     post: samples collected with the adapted policies. curvature_fraction: the part of each task's steps, from the first
     on, that the Fisher-vector products are computed on; below 1 they are estimates, and nothing else is.
+    all_tasks, all_sum: where these are a part of the tasks, how many there are, and the sum of a tensor over all parts.
     The surrogate loss is -mean(importance ratio * advantage), the KL that of the adapted policies, each a mean over a
     task's steps and then over tasks (Finn et al. 2017, section 5.3; Schulman et al. 2015, eq. 14).
     """
@@ -76,8 +83,8 @@ def meta_objective(
 
     def mean_over_tasks(function: Callable[[slice], Tensor]) -> Tensor:
         """The mean over all tasks of a function that gives some tasks' values [m, ...]."""
-        sums = parallel_map(lambda tasks: function(tasks).sum(dim=0), task_chunks(post))
-        return torch.stack(sums).sum(dim=0) / num_tasks
+        sums = parallel_map(lambda tasks: function(tasks).sum(dim=0, dtype=SUM_DTYPE), task_chunks(post))
+        return all_sum(torch.stack(sums).sum(dim=0)) / (all_tasks or num_tasks)
 
     def task_gradients(tasks: slice) -> Tensor:
         at = linearise(tasks, 1.0)
@@ -88,7 +95,7 @@ def meta_objective(
             at = linearise(tasks, curvature_fraction)
             return at.pull_back(at.fisher(at.push_forward(v)))
 
-        return mean_over_tasks(task_products)
+        return mean_over_tasks(task_products).to(v.dtype)
 
     def evaluate(candidate: Tensor) -> tuple[float, float]:
         def surrogates_and_kls(tasks: slice) -> Tensor:
@@ -99,7 +106,7 @@ def meta_objective(
         loss, kl = mean_over_tasks(surrogates_and_kls).tolist()
         return loss, kl
 
-    return MetaObjective(mean_over_tasks(task_gradients), fisher_vector_product, evaluate)
+    return MetaObjective(mean_over_tasks(task_gradients).to(theta.dtype), fisher_vector_product, evaluate)
 
 
 def _bytes_per_task(policy: MlpPolicy, batches: Sequence[Samples], fraction: float) -> int:

@@ -1,14 +1,17 @@
 """One iteration of meta-training (Finn et al. 2017, algorithm 3, with a trust-region outer step)."""
 
+import zlib
 from collections.abc import Callable, Sequence
-from math import inf
+from math import inf, nan
 
+import torch
 from torch import Tensor
 
 from envs import KeyedGenerator, TaskEnv
 from maml_rl.adaptation import adapt
 from maml_rl.checkpoint import State
 from maml_rl.config import Config
+from maml_rl.distributed import ALONE, Ranks
 from maml_rl.distributions import Categorical
 from maml_rl.maml import meta_objective
 from maml_rl.metrics import Metrics
@@ -29,20 +32,26 @@ def meta_update(
     policy: MlpPolicy,
     state: State,
     announce: Callable[[str], None] = lambda part: None,
+    ranks: Ranks = ALONE,
 ) -> tuple[State, Metrics]:
     """Sample tasks, adapt to each with the trained inner steps, and move theta. Returns the new state, and what to log.
 
-    env_parts: the family, as `maml_rl.wiring.make_envs` has it.
-    announce: told the name of each part of the iteration as it begins.
+    env_parts: the family, as `maml_rl.wiring.make_envs` has it, for this rank's share of the tasks.
+    announce: told the name of each part of the iteration as it begins. State and metrics are those of all ranks, but
+    for the times.
     """
     watch = Stopwatch(announce)
+    share = ranks.share(config.num_tasks)
+    num_tasks = share.stop - share.start
+
+    def keyed(phase: int) -> KeyedGenerator:
+        return KeyedGenerator(config.seed, state.iteration, phase, first_task=share.start)
 
     def rollout(theta_M: Tensor, k: int) -> Trajectories:
-        generator = KeyedGenerator(config.seed, state.iteration, ROLLOUT + k)
-        return collect(env_parts, policy, theta_M, tasks, generator, config.horizon)
+        return collect(env_parts, policy, theta_M, tasks, keyed(ROLLOUT + k), config.horizon)
 
-    tasks = env_parts[0].sample_tasks(config.num_tasks, KeyedGenerator(config.seed, state.iteration, TASKS))
-    theta_M = state.theta.expand(config.num_tasks, -1)
+    tasks = env_parts[0].sample_tasks(num_tasks, keyed(TASKS))
+    theta_M = state.theta.expand(num_tasks, -1)
     trajectories: list[Trajectories] = []
     batches: list[Samples] = []
     for k in range(config.trained_inner_steps):
@@ -56,7 +65,16 @@ def meta_update(
     with watch("outer"):
         post = make_samples(trajectories[-1], config.discount, config.gae_lambda)
         curvature_fraction = min(1.0, (config.curvature_episodes or inf) / config.episodes_per_task)
-        objective = meta_objective(policy, state.theta, batches, post, config.inner_lr, curvature_fraction)
+        objective = meta_objective(
+            policy,
+            state.theta,
+            batches,
+            post,
+            config.inner_lr,
+            curvature_fraction,
+            all_tasks=config.num_tasks,
+            all_sum=ranks.sum,
+        )
         step = trust_region_step(
             state.theta,
             objective.gradient,
@@ -69,24 +87,24 @@ def meta_update(
             backtrack_ratio=config.backtrack_ratio,
         )
 
-    env_steps = state.env_steps + sum(part.num_steps() for part in trajectories)
+    pre, *_, last = sums = _sums_over_ranks(policy, step.theta, trajectories, post, ranks)
+    env_steps = state.env_steps + round(sum(each["steps"] for each in sums))
     metrics: Metrics = {
         "iteration": state.iteration,
         "env_steps": env_steps,
-        "return/pre": trajectories[0].mean_return(),
-        "return/post": trajectories[-1].mean_return(),
+        "return/pre": _ratio(pre["return"], pre["episodes"]),
+        "return/post": _ratio(last["return"], last["episodes"]),
         "loss": step.loss,
         "kl": step.kl,
         "line_search/accepted": step.accepted,
         "line_search/backtracks": step.backtracks,
-        **_spread(policy, step.theta, post),
-        "episodes/diverged": sum(int(part.diverged.sum()) for part in trajectories),
+        **_spread(policy, step.theta, last["entropy"] / config.num_tasks),
+        "episodes/diverged": round(sum(each["diverged"] for each in sums)),
         **watch.metrics(),
     }
-    for key, part in (("success/pre", trajectories[0]), ("success/post", trajectories[-1])):
-        rate = part.success_rate()
-        if rate is not None:
-            metrics[key] = rate
+    for key, part in (("success/pre", pre), ("success/post", last)):
+        if part["rated"]:
+            metrics[key] = part["successes"] / part["rated"]
     return State(step.theta, state.iteration + 1, env_steps), metrics
 
 
@@ -95,10 +113,39 @@ def initial_state(config: Config, policy: MlpPolicy) -> State:
     return State(policy.initial_parameters(KeyedGenerator(config.seed, 0, INITIAL_PARAMETERS)), 0, 0)
 
 
-def _spread(policy: MlpPolicy, theta: Tensor, samples: Samples) -> Metrics:
+def _sums_over_ranks(
+    policy: MlpPolicy, theta: Tensor, trajectories: Sequence[Trajectories], post: Samples, ranks: Ranks
+) -> list[dict[str, float]]:
+    """`Trajectories.sums` of each rollout, over the tasks of all ranks; of the last also the entropy, a sum over tasks.
+
+    All of them cross the network in one piece, and with them a checksum of theta: ranks that had come to different
+    parameters would go on to learn nonsense.
+    """
+    checksum = zlib.crc32(theta.cpu().numpy().tobytes())
+    sums = [each.sums() | {"entropy": 0.0, "checksum": 0.0} for each in trajectories]
+    sums[-1] |= {"entropy": _entropy(policy, theta, post), "checksum": float(checksum)}
+    packed = torch.tensor([list(each.values()) for each in sums], dtype=torch.float64, device=theta.device)
+    totals = [dict(zip(sums[0], row, strict=True)) for row in ranks.sum(packed).tolist()]
+    if totals[-1]["checksum"] != ranks.size * checksum:
+        raise RuntimeError(
+            "the ranks have come to different parameters: all need the same kind of processor and device"
+        )
+    return totals
+
+
+def _ratio(total: float, count: float) -> float:
+    return total / count if count else nan
+
+
+def _spread(policy: MlpPolicy, theta: Tensor, entropy: float) -> Metrics:
     """How random the meta-policy is: its mean standard deviation, or its mean entropy (nats) in the states visited."""
+    return {"policy/entropy": entropy} if policy.discrete else {"policy/std": policy.mean_std(theta)}
+
+
+def _entropy(policy: MlpPolicy, theta: Tensor, samples: Samples) -> float:
+    """The mean entropy of each task's states, summed over tasks (nats); 0 for a Gaussian, which has it everywhere."""
     if not policy.discrete:
-        return {"policy/std": policy.mean_std(theta)}
+        return 0.0
     distribution = policy.distribution(theta.expand(len(samples.weights), -1), samples.observations)
     assert isinstance(distribution, Categorical)
-    return {"policy/entropy": float((samples.weights * distribution.entropy()).sum() / len(samples.weights))}
+    return float((samples.weights * distribution.entropy()).sum())

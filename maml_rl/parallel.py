@@ -15,13 +15,18 @@ Result = TypeVar("Result")
 _num_workers: int | None = None  # None: as many as PyTorch's own setting has
 
 
+def num_cpus() -> int:
+    """How many this process may use: where a cluster's scheduler gives it some of a machine's, these."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def use_threads(num_threads: int) -> None:
     """Give `parallel_map` that many threads, 0 for one per CPU, and each of PyTorch's operations one.
 
     What is computed then does not depend on the number of threads, to the last bit.
     """
     global _num_workers
-    _num_workers = num_threads or os.cpu_count()
+    _num_workers = num_threads or num_cpus()
     torch.set_num_threads(1)
 
 

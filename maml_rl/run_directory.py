@@ -23,11 +23,12 @@ def default_run_dir(config: Config) -> Path:
 def create_run_dir(run_dir: Path) -> None:
     """Make a new, empty folder for a run. Raises UsageError where there is something already, or where it cannot be."""
     try:
+        checkpoints = run_dir / "checkpoints"  # empty: of a run that was killed as it began
         run_dir.mkdir(parents=True, exist_ok=True)
-        if any(run_dir.iterdir()):
+        if any(path != checkpoints for path in run_dir.iterdir()) or any(checkpoints.glob("*")):
             allowed = f"a new or empty folder; to go on with a run: --resume {run_dir}"
             raise UsageError(f"--run-dir: got {str(run_dir)!r}, which is not empty, allowed: {allowed}")
-        (run_dir / "checkpoints").mkdir()
+        checkpoints.mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"--run-dir: got {str(run_dir)!r}, allowed: a folder that can be written ({error.strerror})"

@@ -42,6 +42,22 @@ class Trajectories:
         """Environment steps that count: those inside the mask."""
         return int(self.mask.sum())
 
+    def sums(self) -> dict[str, float]:
+        """What adds up over tasks: steps inside the mask, episodes by how they went, and their undiscounted return.
+
+        Diverged episodes count as that alone. `rated` are the episodes of which the env says whether they succeeded.
+        """
+        valid = ~self.diverged
+        rated = valid.sum() if self.successes.numel() else torch.tensor(0)
+        return {
+            "steps": float(self.mask.sum()),
+            "diverged": float(self.diverged.sum()),
+            "episodes": float(valid.sum()),
+            "return": float(self.rewards.where(self.mask, 0.0).double().sum(dim=-1)[valid].sum()),
+            "rated": float(rated),
+            "successes": float(self.successes[valid].sum()) if rated else 0.0,
+        }
+
     def mean_return(self) -> float:
         """Mean undiscounted return over tasks and episodes, in reward units; diverged episodes do not count."""
         returns = self.rewards.where(self.mask, 0.0).double().sum(dim=-1)  # [M, E]

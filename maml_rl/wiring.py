@@ -1,12 +1,11 @@
 """What a configuration stands for: its env, its policy, its device."""
 
-import os
-
 import torch
 
 import envs
 from envs import OracleEnv, TaskEnv
 from maml_rl.config import Config, UsageError
+from maml_rl.parallel import num_cpus
 from maml_rl.policies import MlpPolicy
 
 
@@ -21,7 +20,7 @@ def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
         env = envs.make(config.env, num_tasks, config.episodes_per_task, config.variant, num_threads)
         return OracleEnv(env) if config.algorithm == "oracle" else env
 
-    num_threads = config.num_threads or os.cpu_count() or 1
+    num_threads = config.num_threads or num_cpus()
     whole = make(config.num_tasks, num_threads)
     if parts == 1 or not whole.overlaps or config.num_tasks == 1:
         return [whole]
@@ -42,9 +41,16 @@ def make_policy(config: Config, env: TaskEnv) -> MlpPolicy:
     )
 
 
-def choose_device(device: str) -> torch.device:
-    """Resolve "auto". Raises UsageError for "cuda" without CUDA."""
-    available = torch.cuda.is_available()
+def choose_device(device: str, local_rank: int = 0, local_size: int = 1) -> torch.device:
+    """Resolve "auto". Raises UsageError for "cuda" without CUDA, and unless each rank of this machine has a device."""
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "cuda" and not available:
         raise UsageError("--device: got 'cuda', allowed here: auto, cpu (PyTorch finds no CUDA device)")
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
+    if device == "cpu" or not available:
+        return torch.device("cpu")
+    if available < local_size:
+        allowed = f"at most {available} on this machine, one for each CUDA device; or --device cpu"
+        raise UsageError(f"torchrun --nproc-per-node: got {local_size}, allowed: {allowed}")
+    if local_size > 1:
+        torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)

@@ -1,0 +1,166 @@
+"""Ranks: the processes of one run, as torchrun starts them, and what they say to each other."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store, TCPStore
+
+from envs.errors import FamilyError
+from maml_rl.config import UsageError
+
+FOREVER = timedelta(days=365)  # the first rank may film or draw for as long as it takes
+
+
+class RankLost(RuntimeError):
+    """Another rank has gone, or cannot be reached. It has said why, if it could."""
+
+
+class SaidByFirstRank(UsageError):
+    """Bad input that all ranks know of, raised where another rank prints it."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among all that share the run. Without torchrun it is the only one, and nothing here does anything.
+
+    Everything here but the properties and `share` is for all ranks to call together, in the same order.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # among those of this machine
+    local_size: int = 1
+    _control: dist.ProcessGroup | None = None  # gloo: what is said before the first iteration, and waiting
+    _vectors: dist.ProcessGroup | None = None  # gloo, or NCCL: what is summed in every iteration
+    _launcher: Store | None = None  # torchrun's own, which outlives the ranks
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the rank that writes and prints."""
+        return self.rank == 0
+
+    def share(self, num_tasks: int) -> slice:
+        """This rank's tasks of `num_tasks`: the ranks' shares follow one another, and differ by one at most."""
+        each, more = divmod(num_tasks, self.size)
+        first = self.rank * each + min(self.rank, more)
+        return slice(first, first + each + (self.rank < more))
+
+    def sum(self, part: Tensor) -> Tensor:
+        """The sum over all ranks of a tensor that each of them has; the same on all of them, to the last bit."""
+        if self._vectors is None:
+            return part
+        total = part.clone()
+        with _losses():
+            _finish(dist.all_reduce(total, group=self._vectors, async_op=True))
+        return total
+
+    def join(self, share: Tensor, num_tasks: int) -> Tensor:
+        """[..., M] of all tasks from the [..., m] of each rank's own."""
+        whole = share.new_zeros(*share.shape[:-1], num_tasks)
+        whole[..., self.share(num_tasks)] = share
+        return self.sum(whole)
+
+    def wait_for_first(self) -> None:
+        """Wait until all are here, for as long as it takes."""
+        if self._control is not None:
+            with _losses():
+                _finish(dist.barrier(group=self._control, async_op=True))
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each rank has, by rank. For what is small, before the first iteration."""
+        values: list[Any] = [value] * self.size
+        if self._control is not None:
+            with _losses():
+                dist.all_gather_object(values, value, group=self._control)
+        return values
+
+    def of_first(self, value: Any) -> Any:
+        """What the first rank has."""
+        values = [value]
+        if self._control is not None:
+            with _losses():
+                dist.broadcast_object_list(values, group=self._control, group_src=0)
+        return values[0]
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """A block that all ranks leave by the same UsageError where one of them has bad input; the first prints it."""
+        message: str | None = None
+        try:
+            yield
+        except (UsageError, FamilyError) as error:
+            message = str(error)
+        message = next((each for each in self.gather(message) if each is not None), None)
+        if message is not None:
+            raise (UsageError if self.is_first else SaidByFirstRank)(message)
+
+    def on(self, device: torch.device) -> "Ranks":
+        """The same ranks, with vectors on devices of that type: on CUDA each rank has one of its own."""
+        if device.type != "cuda" or self._vectors is None:
+            return self
+        with _losses():
+            return replace(self, _vectors=dist.new_group(backend="nccl"))
+
+    def remember(self, key: str, value: str) -> None:
+        """Tell torchrun, which tells it to the ranks that it may start in place of these. For the first rank alone."""
+        if self._launcher is not None:
+            self._launcher.set(key, value)
+
+    def remembered(self, key: str) -> str | None:
+        """What ranks before these have told torchrun. For the first rank alone."""
+        known = self._launcher is not None and self._launcher.check([key])
+        return self._launcher.get(key).decode() if known else None  # type: ignore[union-attr]
+
+
+ALONE = Ranks()
+
+
+@contextlib.contextmanager
+def join_ranks() -> Iterator[Ranks]:
+    """Meet the other ranks, where torchrun has started this process; all but the first lose their standard output.
+
+    Who leaves by an exception just goes: the others notice, by a RankLost.
+    """
+    if not dist.is_torchelastic_launched():
+        yield ALONE
+        return
+    rank, size, local_rank, local_size, port = (
+        int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+    )
+    with _losses():
+        dist.init_process_group("gloo")
+        control, vectors = dist.new_group(timeout=FOREVER), dist.new_group()
+        store = TCPStore(os.environ["MASTER_ADDR"], port, is_master=False, wait_for_workers=False)
+    launcher = PrefixStore(f"maml_rl/{os.environ['TORCHELASTIC_RUN_ID']}", store)
+    output = sys.stdout if rank == 0 else open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    with contextlib.redirect_stdout(output):
+        yield Ranks(rank, size, local_rank, local_size, control, vectors, launcher)
+    dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _losses() -> Iterator[None]:
+    """What torch.distributed raises, as RankLost."""
+    try:
+        yield
+    except RuntimeError as error:  # gloo's and NCCL's, and those of the store, are of this class
+        raise RankLost(" ".join(str(error).split())) from error
+
+
+def _finish(work: dist.Work | None) -> None:
+    """Wait in short sleeps: signals are handled in between, and no core is kept busy, with NCCL neither."""
+    assert work is not None, "this process belongs to the group"
+    pause = 5e-5
+    while not work.is_completed():
+        time.sleep(pause)
+        pause = min(2 * pause, 5e-3)
+    work.wait()
