@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore, Store, TCPStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from envs.errors import FamilyError
 from maml_rl.config import UsageError
@@ -108,7 +108,7 @@ class Ranks:
         if device.type != "cuda" or self._vectors is None:
             return self
         with _losses():
-            return replace(self, _vectors=dist.new_group(backend="nccl"))
+            return replace(self, _vectors=_new_group("nccl"))
 
     def remember(self, key: str, value: str) -> None:
         """Tell torchrun, which tells it to the ranks that it may start in place of these. For the first rank alone."""
@@ -138,13 +138,19 @@ def join_ranks() -> Iterator[Ranks]:
     )
     with _losses():
         dist.init_process_group("gloo")
-        control, vectors = dist.new_group(timeout=FOREVER), dist.new_group()
-        store = TCPStore(os.environ["MASTER_ADDR"], port, is_master=False, wait_for_workers=False)
+        control, vectors = _new_group("gloo", FOREVER), _new_group("gloo")
+        store = dist.TCPStore(os.environ["MASTER_ADDR"], port, is_master=False)  # pyright: ignore[reportPrivateImportUsage]
     launcher = PrefixStore(f"maml_rl/{os.environ['TORCHELASTIC_RUN_ID']}", store)
     output = sys.stdout if rank == 0 else open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     with contextlib.redirect_stdout(output):
         yield Ranks(rank, size, local_rank, local_size, control, vectors, launcher)
     dist.destroy_process_group()
+
+
+def _new_group(backend: str, timeout: timedelta | None = None) -> dist.ProcessGroup:
+    group = dist.new_group(backend=backend, timeout=timeout)
+    assert isinstance(group, dist.ProcessGroup), "all ranks are in it"
+    return group
 
 
 @contextlib.contextmanager
