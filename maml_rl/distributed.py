@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -133,18 +134,41 @@ def join_ranks() -> Iterator[Ranks]:
     if not dist.is_torchelastic_launched():
         yield ALONE
         return
-    rank, size, local_rank, local_size, port = (
-        int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+    rank, size, local_rank, local_size = (
+        int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     )
     with _losses():
-        dist.init_process_group("gloo")
+        launcher = PrefixStore(f"maml_rl/{os.environ['TORCHELASTIC_RUN_ID']}", _connect(int(os.environ["MASTER_PORT"])))
+        dist.init_process_group("gloo", store=_meeting_place(launcher, rank), rank=rank, world_size=size)
         control, vectors = _new_group("gloo", FOREVER), _new_group("gloo")
-        store = dist.TCPStore(os.environ["MASTER_ADDR"], port, is_master=False)  # pyright: ignore[reportPrivateImportUsage]
-    launcher = PrefixStore(f"maml_rl/{os.environ['TORCHELASTIC_RUN_ID']}", store)
     output = sys.stdout if rank == 0 else open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     with contextlib.redirect_stdout(output):
         yield Ranks(rank, size, local_rank, local_size, control, vectors, launcher)
     dist.destroy_process_group()
+
+
+def _meeting_place(launcher: Store, rank: int) -> Store:
+    """A store of the first rank's, where all ranks find each other.
+
+    torchrun's own will not do: after a restart it still holds the addresses of the ranks before (PyTorch 2.13; its
+    RESTART_COUNT, which could tell them apart, is each machine's own). What those told of their store leads nowhere.
+    """
+    if rank == 0:
+        store = _connect(0, is_master=True)
+        launcher.set("port", str(store.port))
+        return store
+    while True:
+        port = int(launcher.get("port"))
+        try:
+            socket.create_connection((os.environ["MASTER_ADDR"], port), timeout=5).close()
+            return _connect(port)
+        except OSError:
+            time.sleep(0.1)
+
+
+def _connect(port: int, is_master: bool = False) -> dist.TCPStore:  # pyright: ignore[reportPrivateImportUsage]
+    """The store at a port of the machine that has rank 0; as its master a new one, 0 for any port."""
+    return dist.TCPStore(os.environ["MASTER_ADDR"], port, is_master=is_master)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _new_group(backend: str, timeout: timedelta | None = None) -> dist.ProcessGroup:

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import envs
 from envs import TaskEnv
@@ -202,10 +202,15 @@ def after_loss(error: RankLost, signals: StopSignals) -> int:
     return 1
 
 
+def leave(status: int) -> NoReturn:
+    """End the process. Where it failed, at once: torchrun ends those that are still on their way out when one has gone,
+    and NCCL's threads would wait for the others.
+    """
+    if status == 0:
+        sys.exit()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    status = main()
-    if status != 0:
-        # At once: torchrun ends the ranks that are still on their way out when the first has gone, and NCCL's threads
-        # would wait for those.
-        sys.stderr.flush()
-        os._exit(status)
+    leave(main())

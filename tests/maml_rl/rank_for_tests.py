@@ -1,0 +1,32 @@
+"""A rank of maml_rl.train with which something goes wrong. For torchrun: rank_for_tests.py FAULT|none ARGUMENTS
+
+FAULT: a list in JSON of [kind, restarts so far, rank, iteration], at which this is to happen. kind: "kill", "raise",
+or "user", an error of a user's environment.
+"""
+
+import json
+import os
+import signal
+import sys
+
+import maml_rl.train
+from envs.errors import FamilyError
+
+rank = int(os.environ["RANK"])
+restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+real_update = maml_rl.train.meta_update
+
+
+def update(config, env_parts, policy, state, *rest):
+    for kind, *when in json.loads(sys.argv[1]):
+        if when == [restarts, rank, state.iteration]:
+            if kind == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise {"raise": ArithmeticError, "user": FamilyError}[kind](f"fault of rank {rank}")
+    return real_update(config, env_parts, policy, state, *rest)
+
+
+if __name__ == "__main__":
+    maml_rl.train.meta_update = update
+    arguments = [argument.replace("RANK", str(rank)) for argument in sys.argv[2:]]
+    maml_rl.train.leave(maml_rl.train.main(arguments))
