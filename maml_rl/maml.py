@@ -80,7 +80,7 @@ def meta_objective(
     def mean_over_tasks(function: Callable[[slice], Tensor]) -> Tensor:
         """The mean over all tasks of a function that gives some tasks' values [m, ...]: float64.
 
-        In float32 the sum's last bits would depend on how the tasks are divided, and whole runs on them: 7 half-cheetahs
+        In float32 the last bits would depend on how the tasks are divided, and whole runs on them: 7 half-cheetahs
         in 1 and 2 processes differed by 3 % of the parameters' norm after three iterations. In float64 by nothing.
         """
         sums = parallel_map(lambda tasks: function(tasks).sum(dim=0, dtype=torch.float64), task_chunks(post))
