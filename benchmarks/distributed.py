@@ -1,0 +1,96 @@
+"""What crosses the network in an iteration, and how long iterations take, at 1 and 2 ranks on this machine.
+
+Bytes are what one rank hands to torch.distributed; the cores are divided among the ranks.
+"""
+
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+import tyro
+
+from benchmarks.measure import machine, median_seconds
+from maml_rl.config import PRESETS, Config, load_yaml, merge
+from maml_rl.distributed import Ranks, join_ranks
+from maml_rl.meta_update import initial_state, meta_update
+from maml_rl.parallel import num_cpus, use_threads
+from maml_rl.wiring import choose_device, make_envs, make_policy
+
+
+@dataclass(frozen=True)
+class Options:
+    env: str = "halfcheetah-vel"
+    ranks: tuple[int, ...] = (1, 2)
+    num_tasks: int | None = None
+    iterations: int = 3
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
+class Traffic:
+    """Counts the calls of torch.distributed's collectives, and their bytes."""
+
+    def __init__(self) -> None:
+        self.calls, self.bytes = 0, 0
+        for name in ("all_reduce", "broadcast", "all_gather", "all_gather_object", "broadcast_object_list", "barrier"):
+            setattr(dist, name, self._counted(getattr(dist, name)))
+
+    def _counted(self, collective: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            self.calls += 1
+            self.bytes += sum(each.nbytes for each in arguments if isinstance(each, torch.Tensor))
+            return collective(*arguments, **options)
+
+        return counted
+
+
+def measure(options: Options, ranks: Ranks) -> dict[str, float]:
+    """Medians over the iterations after the first, on one rank of those that torchrun has started."""
+    values = {"device": options.device} | ({"num_tasks": options.num_tasks} if options.num_tasks else {})
+    config = merge(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
+    device = choose_device(config.device, ranks.local_rank, ranks.local_size)
+    ranks = ranks.on(device)
+    num_threads = max(1, num_cpus() // ranks.local_size)
+    use_threads(num_threads)
+    share = ranks.share(config.num_tasks)
+    own = dataclasses.replace(config, num_tasks=share.stop - share.start, num_threads=num_threads)
+    env_parts = make_envs(own)
+    policy = make_policy(config, env_parts[0])
+    start = initial_state(config, policy)
+    state = dataclasses.replace(start, theta=start.theta.to(device))
+    traffic, rows = Traffic(), []
+    for _ in range(options.iterations + 1):
+        before = traffic.calls, traffic.bytes
+        state, metrics = meta_update(config, env_parts, policy, state, ranks=ranks)
+        rows.append(metrics | {"calls": traffic.calls - before[0], "bytes": traffic.bytes - before[1]})
+    vector = state.theta.double()
+    [sum_seconds] = median_seconds(lambda: ranks.sum(vector), repeats=100, device=device)
+    result = {name: statistics.median(float(row[name]) for row in rows[1:]) for name in ("calls", "bytes")}
+    for part in ("collect", "adapt", "outer", "iteration"):
+        result[f"{part}_seconds"] = round(statistics.median(float(row[f"time/{part}"]) for row in rows[1:]), 3)
+    setting = {"ranks": ranks.size, "threads_per_rank": num_threads, "num_tasks": config.num_tasks}
+    return setting | {"parameters": policy.num_parameters} | result | {"vector_sum_seconds": round(sum_seconds, 6)}
+
+
+def measure_in_ranks(size: int) -> dict[str, float]:
+    """This very command under torchrun; what the first rank printed."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), "-m"]
+    command += ["benchmarks.distributed", *sys.argv[1:]]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+if __name__ == "__main__":
+    options = tyro.cli(Options, description=__doc__)
+    if dist.is_torchelastic_launched():
+        with join_ranks() as ranks:
+            print(json.dumps(measure(options, ranks)))
+    else:
+        rows = [measure_in_ranks(size) for size in options.ranks]
+        setting = {"benchmark": "distributed", "env": options.env, "results": rows}
+        print(json.dumps(setting | machine(choose_device(options.device))))
