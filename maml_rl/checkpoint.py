@@ -51,6 +51,7 @@ def save_checkpoint(
 
 
 def has_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint of some iteration."""
     return any(_iteration_of(path) is not None for path in folder.glob("*"))
 
 

@@ -90,7 +90,8 @@ class Config:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where policy, adaptation and outer step run; auto takes CUDA where there is one. Physics runs on the CPU."""
     num_threads: Annotated[int, Within(0, 1024)] = 0
-    """CPU threads of the physics and of PyTorch; 0 takes one per CPU."""
+    """CPU threads of the physics and of PyTorch; 0 takes one per CPU. Under torchrun: of each rank, and 0 divides the
+    CPUs of a machine among its ranks."""
     checkpoint_every: Count = 10
     """Iterations between checkpoints. The last iteration always gets one."""
     keep_best: bool = False
