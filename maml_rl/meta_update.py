@@ -87,7 +87,8 @@ def meta_update(
             backtrack_ratio=config.backtrack_ratio,
         )
 
-    pre, *_, last = sums = _sums_over_ranks(policy, step.theta, trajectories, post, ranks)
+    sums = _sums_over_ranks(policy, step.theta, trajectories, post, ranks)
+    pre, last = sums[0], sums[-1]
     env_steps = state.env_steps + round(sum(each["steps"] for each in sums))
     metrics: Metrics = {
         "iteration": state.iteration,
