@@ -55,4 +55,6 @@ def make(
         return GymnasiumBridge(name, num_tasks, episodes_per_task, num_threads)
     if name not in ENVS:
         raise ValueError(f"unknown env {name!r}, allowed: {', '.join(ENVS)}")
+    if variant not in ("maml", "promp"):
+        raise ValueError(f"variant: got {variant!r}, allowed: 'maml', 'promp'")
     return ENVS[name].make(num_tasks, episodes_per_task, variant=variant, num_threads=num_threads)

@@ -25,7 +25,7 @@ NAMES = {
 
 
 def register() -> None:
-    """Register all families. Gymnasium calls it when it is imported (the entry point is in pyproject.toml)."""
+    """Register all families, which `import maml_rl` does."""
     for family, name in NAMES.items():
         gymnasium.register(
             id=f"{NAMESPACE}/{name}-v0",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-POSTURES = 200  # random ones, on which the coefficients are found
+POSTURES = 60  # random ones, on which the coefficients are found
 
 
 class LeggedCom:

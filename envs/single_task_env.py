@@ -52,6 +52,9 @@ class SingleTaskEnv(gymnasium.Env):
         """Start an episode. options: {"task": ...}, a number or numbers in the family's units, for this episode."""
         super().reset(seed=seed)
         generator = KeyedGenerator(int(self.np_random.integers(2**63)))
+        unknown = set(options or {}) - {"task"}
+        if unknown:
+            raise ValueError(f"options: got {sorted(unknown)}, allowed: 'task'")
         given = (options or {}).get("task")
         if given is not None:
             task = self._as_task(given)
@@ -67,7 +70,15 @@ class SingleTaskEnv(gymnasium.Env):
         return observation[0, 0].numpy().copy(), {"task": task.numpy().copy()}
 
     def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
-        row = np.eye(self._env.action_size)[action] if self._env.discrete else np.asarray(action, dtype=np.float64)
+        space = self.action_space
+        if isinstance(space, Discrete):
+            if not space.contains(action):
+                raise ValueError(f"action: got {action!r}, allowed: 0 to {space.n - 1}")
+            row = np.eye(space.n)[action]
+        else:
+            row = np.asarray(action, dtype=np.float64)
+            if row.shape != space.shape or not np.isfinite(row).all():
+                raise ValueError(f"action: got {action!r}, allowed: {self._env.action_size} finite numbers")
         actions = torch.as_tensor(row)[None, None]
         observation, reward, terminated = self._env.step(actions)
         self._states.append(self._env.snapshot()[0, 0])
@@ -95,8 +106,13 @@ class SingleTaskEnv(gymnasium.Env):
 
     def _as_task(self, task: Any) -> torch.Tensor:
         shape = self._env.task_shape
-        row = torch.as_tensor(np.asarray(task, dtype=np.float64))
+        try:
+            row = torch.as_tensor(np.asarray(task, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"task: got {task!r}, allowed: numbers") from error
         row = row.reshape(shape) if row.ndim == 0 and shape == (1,) else row
         if tuple(row.shape) != shape:
             raise ValueError(f"task: got shape {tuple(row.shape)}, allowed: {shape}")
+        if not row.isfinite().all():
+            raise ValueError(f"task: got {task!r}, allowed: finite numbers")
         return row

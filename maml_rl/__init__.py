@@ -1,14 +1,19 @@
 """Model-agnostic meta-learning for reinforcement learning (Finn, Abbeel & Levine 2017).
 
-The public interface is what this file exports: `load`, `adapt`, `roll_out`, and what they return.
+The public interface is what this file exports: `load`, `adapt`, `roll_out`, and what they return. Importing it
+registers the families with Gymnasium.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from envs.gymnasium_registry import register
+
 if TYPE_CHECKING:
     from maml_rl.meta_policy import MetaPolicy, adapt, load, roll_out
     from maml_rl.trajectories import Trajectories
+
+register()
 
 __all__ = ["MetaPolicy", "Trajectories", "adapt", "load", "roll_out"]
 

@@ -32,8 +32,8 @@ class MetaPolicy:
     iteration: int  # meta-updates that it was trained for
     gradient_steps: int = 0  # taken by `adapt` since
 
-    def act(self, observation: np.ndarray, seed: int | None = None) -> np.ndarray:
-        """The action [A] of an observation [O], as the family's `step` takes it; a one-hot vector where it is a choice.
+    def act(self, observation: np.ndarray, seed: int | None = None) -> np.ndarray | int:
+        """The action [A] of an observation [O], in units of the policy's output; or the number of a choice.
 
         The most probable one, or with `seed` a draw keyed by it. Raises ValueError for an observation of another size.
         """
@@ -43,9 +43,13 @@ class MetaPolicy:
         with torch.no_grad():
             distribution = self.policy.distribution(self.theta[None], x[None, None])
         if seed is None:
-            return distribution.mode()[0, 0].numpy()
+            return self._as_action(distribution.mode())
         noise = self.policy.draw_noise(envs.KeyedGenerator(seed), (1, 1, self.policy.action_size), torch.float32)
-        return distribution.sample(noise)[0, 0].numpy()
+        return self._as_action(distribution.sample(noise))
+
+    def _as_action(self, actions: Tensor) -> np.ndarray | int:
+        """The only one of actions [1, 1, A]."""
+        return int(actions.argmax()) if self.policy.discrete else actions[0, 0].numpy()
 
 
 def load(path: str | Path, env: str | None = None) -> MetaPolicy:

@@ -1,5 +1,3 @@
-import warnings
-
 import gymnasium
 import gymnasium.utils.seeding
 import numpy as np
@@ -8,18 +6,11 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import envs
+import maml_rl  # noqa: F401 - registers the families
 from envs import KeyedGenerator
-from envs.gymnasium_registry import NAMES, register
+from envs.gymnasium_registry import NAMES
 from envs.offscreen import RenderingError
 from envs.single_task_env import SingleTaskEnv
-
-
-@pytest.fixture(scope="module", autouse=True)
-def registered() -> None:
-    """Installed, Gymnasium does this by itself; the tests do not ask whether the installation is up to date."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        register()
 
 
 @pytest.fixture(params=list(NAMES.values()))
@@ -90,6 +81,13 @@ def test_tasks() -> None:
     assert reward == pytest.approx(-np.hypot(0.2, 0.2))
     with pytest.raises(ValueError, match=r"task: got shape \(3,\), allowed: \(2,\)"):
         env.reset(options={"task": (1, 2, 3)})
+    for task, message in ((np.nan, "finite"), ("fast", "allowed: numbers")):
+        with pytest.raises(ValueError, match=message):
+            env.reset(options={"task": (task, 0.1)})
+    with pytest.raises(ValueError, match="allowed: 'task'"):
+        env.reset(options={"tsk": (0.3, -0.2)})
+    with pytest.raises(ValueError, match="variant: got 'prom'"):
+        SingleTaskEnv("navigation-2d", variant="prom")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="render_mode"):
         SingleTaskEnv("navigation-2d", render_mode="human")
 
@@ -107,3 +105,11 @@ def test_pictures(name: str) -> None:
     env.close()
     assert first.shape == last.shape == (480, 480, 3)
     assert (first != last).any()
+
+
+@pytest.mark.parametrize(("family", "action"), [("bandit", -1), ("bandit", 5), ("navigation-2d", [0.0, np.nan, 1.0])])
+def test_actions_that_cannot_be(family: str, action) -> None:
+    env = SingleTaskEnv(family)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="action: got"):
+        env.step(action)
