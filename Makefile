@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.made
 
-.PHONY: setup train test lint bench clean
+.PHONY: setup train test lint bench test-metaworld clean
 
 setup: $(STAMP)
 
@@ -32,5 +32,25 @@ lint: setup
 bench: setup
 	@for name in sampling outer_step iteration scaling; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
 
+# Meta-World needs MuJoCo 3.3.0, our own families MuJoCo 4: each has a virtual environment of its own.
+METAWORLD := .venv-metaworld
+
+$(METAWORLD)/.made: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv --clear $(METAWORLD)
+	grep -v '^mujoco' constraints.txt > $(METAWORLD)/constraints.txt
+	$(METAWORLD)/bin/pip install --quiet --disable-pip-version-check --constraint $(METAWORLD)/constraints.txt \
+		--editable '.[metaworld]'
+	@touch $@
+
+# Two iterations of ML1 reach-v3, small ones; the success rate that they report.
+test-metaworld: $(METAWORLD)/.made
+	rm -rf $(METAWORLD)/run
+	$(METAWORLD)/bin/python -m maml_rl.train --config configs/metaworld/ml1-reach.yaml --run-dir $(METAWORLD)/run \
+		--iterations 2 --num-tasks 4 --episodes-per-task 2 $(ARGS)
+	@$(METAWORLD)/bin/python -c 'import json; \
+		rows = [json.loads(line) for line in open("$(METAWORLD)/run/metrics.jsonl")]; \
+		assert len(rows) == 2; \
+		[print("iteration {iteration}: success rate {success/pre:.2f} -> {success/post:.2f}".format(**row)) for row in rows]'
+
 clean:
-	rm -rf .venv
+	rm -rf .venv $(METAWORLD)

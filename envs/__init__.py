@@ -1,7 +1,8 @@
 """Families of tasks: physics, rewards, observations. The contract is in `envs.task_env`."""
 
 import os
-from typing import Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 # MuJoCo reads MUJOCO_GL when it is imported, and fails where that backend is missing, also for those who want no
 # pictures. `envs.offscreen` reads it when someone does.
@@ -11,56 +12,28 @@ import mujoco as _mujoco  # noqa: E402, F401
 if _gl is not None:
     os.environ["MUJOCO_GL"] = _gl
 
-from envs.ant import ant_dir, ant_goal, ant_vel  # noqa: E402
-from envs.bandit import bandit, bandit_10, bandit_50  # noqa: E402
-from envs.family import Family  # noqa: E402
-from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel  # noqa: E402
-from envs.humanoid import humanoid_dir  # noqa: E402
-from envs.keyed_generator import KeyedGenerator  # noqa: E402
-from envs.navigation import navigation_2d  # noqa: E402
-from envs.oracle import OracleEnv  # noqa: E402
-from envs.planar_walker import hopper_rand_params, walker_dir, walker_rand_params  # noqa: E402
-from envs.tabular_mdp import tabular_mdp  # noqa: E402
-from envs.task_env import TaskEnv  # noqa: E402
-from envs.turns import python_turn  # noqa: E402
+if TYPE_CHECKING:
+    from envs.families import ENVS, make
+    from envs.family import Family
+    from envs.keyed_generator import KeyedGenerator
+    from envs.oracle import OracleEnv
+    from envs.task_env import TaskEnv
+    from envs.turns import python_turn
 
 __all__ = ["ENVS", "Family", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_turn"]
 
-MAML, PROMP, RL2 = "Finn et al. 2017", "Rothfuss et al. 2019", "Duan et al. 2016"
-RANDOM_BODY = "masses, inertias, frictions times 1.5^x, dampings times 1.3^x, x in [-3, 3]"
-
-ENVS: dict[str, Family] = {
-    "ant-dir": Family(ant_dir, "run in a direction", "forward, backward (promp: the unit circle)", MAML),
-    "ant-goal": Family(ant_goal, "run to a place", "a disc of 3 m", PROMP),
-    "ant-vel": Family(ant_vel, "run at a speed", "[0, 3] m/s", MAML),
-    "bandit": Family(bandit, "find the best of 5 arms", "chances to pay in [0, 1]", RL2),
-    "bandit-10": Family(bandit_10, "find the best of 10 arms", "chances to pay in [0, 1]", RL2),
-    "bandit-50": Family(bandit_50, "find the best of 50 arms", "chances to pay in [0, 1]", RL2),
-    "halfcheetah-dir": Family(half_cheetah_dir, "run in a direction", "forward, backward", MAML),
-    "halfcheetah-vel": Family(half_cheetah_vel, "run at a speed", "[0, 2] m/s (promp: [0, 3])", MAML),
-    "hopper-rand-params": Family(hopper_rand_params, "hop with a random body", RANDOM_BODY, PROMP),
-    "humanoid-dir": Family(humanoid_dir, "walk in a direction", "the unit circle", PROMP),
-    "navigation-2d": Family(navigation_2d, "go to a place", "[-0.5, 0.5]^2 m", MAML),
-    "tabular-mdp": Family(
-        tabular_mdp, "earn in a random process of 10 states", "transitions Dirichlet(1), mean rewards N(1, 1)", RL2
-    ),
-    "walker-dir": Family(walker_dir, "walk in a direction", "forward, backward", PROMP),
-    "walker-rand-params": Family(walker_rand_params, "walk with a random body", RANDOM_BODY, PROMP),
+_MODULES = {
+    "ENVS": "families",
+    "KeyedGenerator": "keyed_generator",
+    "OracleEnv": "oracle",
+    "TaskEnv": "task_env",
+    "make": "families",
+    "python_turn": "turns",
 }
 
 
-def make(
-    name: str,
-    num_tasks: int,
-    episodes_per_task: int,
-    variant: Literal["maml", "promp"] = "maml",
-    num_threads: int = 0,
-) -> TaskEnv:
-    """Build the family `name` for `num_tasks` tasks and `episodes_per_task` episodes of each at once.
-
-    variant: the published definition to follow, where they differ (Finn et al. 2017, or ProMP, Rothfuss et al. 2019).
-    num_threads: threads of the physics, 0 for one per CPU. Raises ValueError for a name that is not in ENVS.
-    """
-    if name not in ENVS:
-        raise ValueError(f"unknown env {name!r}, allowed: {', '.join(ENVS)}")
-    return ENVS[name].make(num_tasks, episodes_per_task, variant=variant, num_threads=num_threads)
+def __getattr__(name: str) -> Any:
+    """Import PyTorch, two seconds and 200 MB, not before someone wants it: the bridge's worker processes do not."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"envs.{_MODULES[name]}"), name)

@@ -44,12 +44,16 @@ class KeyedGenerator:
         unit = self._draw(shape, dtype, lambda stream, size, kind: stream.random(size, kind))
         return low + (high - low) * unit
 
+    def streams(self, num_tasks: int) -> list[np.random.Generator]:
+        """numpy's generators behind the first `num_tasks` rows, for draws that are no tensors."""
+        for task in range(self._first_task + len(self._streams), self._first_task + num_tasks):
+            self._streams.append(np.random.Generator(np.random.Philox(np.random.SeedSequence((*self._key, task)))))
+        return self._streams[:num_tasks]
+
     def _draw(self, shape: tuple[int, ...], dtype: torch.dtype, draw: Callable[..., np.ndarray]) -> Tensor:
         kind = {torch.float32: np.float32, torch.float64: np.float64}[dtype]
         num_tasks, size = shape[0], shape[1:]
-        for task in range(self._first_task + len(self._streams), self._first_task + num_tasks):
-            self._streams.append(np.random.Generator(np.random.Philox(np.random.SeedSequence((*self._key, task)))))
         rows = np.empty(shape, kind)
-        for row, stream in zip(rows, self._streams, strict=False):
+        for row, stream in zip(rows, self.streams(num_tasks), strict=True):
             row[...] = draw(stream, size, kind)
         return torch.from_numpy(rows)

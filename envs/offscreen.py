@@ -9,8 +9,6 @@ import os
 import subprocess
 import sys
 
-from mujoco.rendering.classic import gl_context
-
 BACKENDS = ("egl", "osmesa", "glfw")
 PROBE = """
 import mujoco
@@ -47,6 +45,7 @@ def use_offscreen_gl() -> str:
             continue
         if probe.returncode == 0:
             os.environ["PYOPENGL_PLATFORM"] = {"glfw": "glx"}.get(backend, backend)
+            gl_context = importlib.import_module("mujoco.rendering.classic.gl_context")
             gl_context.GLContext = importlib.import_module(f"mujoco.{backend}").GLContext
             return backend
     raise RenderingError(

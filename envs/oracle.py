@@ -5,7 +5,7 @@ from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
 from envs.renderer import Renderer
-from envs.task_env import TaskEnv
+from envs.task_env import SelfLimiting, TaskEnv
 
 
 class OracleEnv:
@@ -33,6 +33,12 @@ class OracleEnv:
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         observations, reward, terminated = self._env.step(actions)
         return torch.cat([observations, self._told], dim=-1), reward, terminated
+
+    def truncated(self) -> Tensor:
+        return self._env.truncated() if isinstance(self._env, SelfLimiting) else torch.zeros_like(self.diverged())
+
+    def successes(self) -> Tensor | None:
+        return self._env.successes() if isinstance(self._env, SelfLimiting) else None
 
     def diverged(self) -> Tensor:
         return self._env.diverged()

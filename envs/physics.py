@@ -6,14 +6,21 @@
 import importlib.util
 import threading
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
 import torch
-from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
+from envs.errors import FamilyError
 from envs.turns import turn_given_away
+
+try:
+    from mujoco.batch import Batch, SimulationError
+except ModuleNotFoundError:  # MuJoCo 3, which others of a user's packages may need
+    Batch: Any = None
+    SimulationError: Any = None
 
 UNSTABLE = [
     mujoco.mjtWarning.mjWARN_BADQPOS.value,
@@ -32,7 +39,7 @@ class _QuietMujoco:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._before = mujoco.MjLogConfig.get()
+        self._before: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
@@ -55,8 +62,11 @@ quiet_mujoco = _QuietMujoco()
 def load_gymnasium_model(file_name: str, contact_forces: bool = False) -> mujoco.MjModel:
     """Load one of Gymnasium's own MuJoCo models, such as "half_cheetah.xml".
 
-    contact_forces: whether MuJoCo is to compute `cfrc_ext`, which it leaves at zero unless a sensor needs it.
+    contact_forces: whether MuJoCo is to compute `cfrc_ext`, which it leaves at zero unless a sensor needs it. Raises
+    FamilyError before MuJoCo 4.
     """
+    if Batch is None:
+        raise FamilyError(f"the families with MuJoCo's physics need mujoco>=4, found {mujoco.__version__}")
     spec = importlib.util.find_spec("gymnasium")  # finds the folder without the cost of importing the package
     assert spec is not None
     assert spec.origin is not None

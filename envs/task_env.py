@@ -5,7 +5,7 @@ All tensors are on the env's `device`, in its `dtype`. What `reset` and `step` r
 it holds until the next call.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -46,7 +46,8 @@ class TaskEnv(Protocol):
 
         actions: [M, E, A], the policy's output, unscaled and unclipped; scaling and clipping are the family's.
         Returns the next observations [M, E, O], the rewards of the step [M, E], and `terminated` [M, E] bool: true
-        where the step led into a terminal state. What a simulation does after that is undefined, and to be masked.
+        where the step led into a terminal state, or ended an episode that `SelfLimiting.truncated` names. What a
+        simulation does after that is undefined, and to be masked.
         """
         ...
 
@@ -67,6 +68,22 @@ class TaskEnv(Protocol):
 
         Raises RenderingError (envs.offscreen) where this machine cannot.
         """
+        ...
+
+
+@runtime_checkable
+class SelfLimiting(Protocol):
+    """What a family has besides, whose environments have time limits of their own, or know when a task is met."""
+
+    def truncated(self) -> Tensor:
+        """[M, E] bool: simulations that ended since `reset` without a terminal state: the last observation has a value.
+
+        From then on it stays what `step` returns.
+        """
+        ...
+
+    def successes(self) -> Tensor | None:
+        """[M, E] bool: simulations that have met their task since `reset`; None where the family does not say."""
         ...
 
 

@@ -42,7 +42,8 @@ FREE_ON_RESUME = [
 def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: Sequence[str]) -> Options:
     """Check argv and merge it with the presets. Prints help and exits with status 0 where asked for.
 
-    envs: the names that --env takes. Raises UsageError with a line for the user for anything that is not right.
+    envs: the names that --env takes, beside those of users' classes, "module:Class". Raises UsageError with a line for
+    the user for anything that is not right.
     """
     asks_for_help = any(token in ("-h", "--help") for token in argv)
     try:
@@ -81,12 +82,12 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
     env, variant = flags.get("env", given.env), flags.get("variant", given.variant)
     _check_env(env, envs, "--env" if "env" in flags else f"{file}: env")
     preset = PRESETS / ("" if variant == "maml" else variant) / f"{env}.yaml"
-    if not preset.exists():
+    if variant != "maml" and not preset.exists():
         raise UsageError(f"--variant: got {variant!r}, allowed for {env}: maml")
-    base = load_yaml(preset, Config())
+    base = Config() if ":" in env else load_yaml(preset, Config())  # a user's class has no preset
     return merge(load_yaml(file, base) if file else base, {"env": env, "variant": variant})
 
 
 def _check_env(env: str, envs: Sequence[str], label: str) -> None:
-    if env not in envs:
-        raise UsageError(f"{label}: got {env!r}, allowed: {', '.join(envs)}{nearest(env, envs)}")
+    if env not in envs and ":" not in env:
+        raise UsageError(f"{label}: got {env!r}, allowed: {', '.join(envs)}, module:Class{nearest(env, envs)}")

@@ -40,7 +40,7 @@ class Config:
     """Everything that determines a run. Each field is a command-line option and a key of the YAML presets."""
 
     env: str = "navigation-2d"
-    """Family of tasks."""
+    """Family of tasks, or a class of your own as module:Class (README, Your own tasks)."""
     variant: Literal["maml", "promp"] = "maml"
     """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""
     algorithm: Literal["maml", "pretrain", "oracle"] = "maml"

@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 from torch import Tensor
 
+from envs.errors import FamilyError, WorkerError
 from envs.offscreen import RenderingError
 from maml_rl.atomic_file import write_atomically
 from maml_rl.config import Config, Count, UsageError, Within
@@ -47,6 +48,8 @@ class Options:
 
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Run directories (their best checkpoint, or where none is kept the last) or checkpoint files."""
+    env: str | None = None
+    """What they were trained on: only needed for a class of your own, module:Class, to allow that it runs."""
     gradient_steps: Annotated[int, Within(0, 1000)] | None = None
     """Gradient steps on each task. Default: 3, and 0 for an oracle, which is told the task."""
     tasks: Count = 40
@@ -114,7 +117,7 @@ def parse(argv: Sequence[str]) -> Options:
 
 def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
     """The policies to evaluate, by unique names. Raises UsageError where they cannot be compared."""
-    loaded = [(str(path), load(path)) for path in options.runs]
+    loaded = [(str(path), load(path, options.env)) for path in options.runs]
     first_path, first = loaded[0]
     for path, other in loaded:
         for field in SHARED:
@@ -170,6 +173,7 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for result in results:
         returns = result.adaptation.returns()  # [K + 1, M]
+        rates = [each.success_rate() for each in result.adaptation.trajectories]
         rows.append(
             {
                 "name": result.name,
@@ -177,6 +181,7 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
                 "iteration": result.meta_policy.iteration,
                 "inner_lrs": inner_lrs(result.config, len(returns) - 1),
                 **result.adaptation.summary(),
+                **({} if None in rates else {"success_rate": rates}),
                 "per_task": [
                     {"task": task.tolist(), "returns": values.tolist()}
                     for task, values in zip(result.tasks, returns.T, strict=True)
@@ -231,12 +236,15 @@ def run(options: Options) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit status: 0 done, 1 without the video, 2 bad input."""
+    """The command. Returns the exit status: 0 done, 1 without the video or a worker's failure, 2 bad input."""
     try:
         return run(parse(sys.argv[1:] if argv is None else argv))
-    except UsageError as error:
+    except (UsageError, FamilyError) as error:
         print(f"maml_rl.evaluate: {error}".replace("\n", "\\n"), file=sys.stderr)
         return 2
+    except WorkerError as error:
+        print(f"maml_rl.evaluate: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

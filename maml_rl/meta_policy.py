@@ -48,10 +48,11 @@ class MetaPolicy:
         return distribution.sample(noise)[0, 0].numpy()
 
 
-def load(path: str | Path) -> MetaPolicy:
+def load(path: str | Path, env: str | None = None) -> MetaPolicy:
     """Read a checkpoint; of a run directory its best one, or where none is kept its last.
 
-    Raises ValueError with one line, where it is missing or not a checkpoint.
+    env: what it was trained on. It has to be given where that is a class of yours, "module:Class": a checkpoint alone
+    runs no code. Raises ValueError with one line, where it is missing or not a checkpoint, or is of another env.
     """
     path = Path(path)
     if not os.path.exists(path):
@@ -59,7 +60,18 @@ def load(path: str | Path) -> MetaPolicy:
     if path.is_dir():
         folder = path / "checkpoints"
         path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")
-    state, config = load_checkpoint(path, policy_of)
+
+    def trusted_policy(config: Config) -> MlpPolicy:
+        if env is not None and env != config.env:
+            raise UsageError(f"--env: got {env!r}, allowed: {config.env!r}, as {path} has it")
+        if env is None and ":" in config.env:
+            raise UsageError(
+                f"checkpoint {path}: its env is {config.env}, code that a checkpoint alone does not run, "
+                f"allowed: with --env {config.env} (load(..., env={config.env!r}) in Python)"
+            )
+        return policy_of(config)
+
+    state, config = load_checkpoint(path, trusted_policy)
     return MetaPolicy(config, policy_of(config), state.theta, state.iteration)
 
 
@@ -108,7 +120,7 @@ def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, s
 
 def policy_of(config: Config) -> MlpPolicy:
     """The policy that goes with a configuration. Raises UsageError for a family that there is not."""
-    if config.env not in envs.ENVS:
+    if config.env not in envs.ENVS and ":" not in config.env:
         allowed = ", ".join(envs.ENVS)
         raise UsageError(f"checkpoint: env: got {config.env!r}, allowed: {allowed}{nearest(config.env, envs.ENVS)}")
     return make_policy(config, make_envs(_for_one_task(config, 1))[0])

@@ -83,6 +83,10 @@ def meta_update(
         "episodes/diverged": sum(int(part.diverged.sum()) for part in trajectories),
         **watch.metrics(),
     }
+    for key, part in (("success/pre", trajectories[0]), ("success/post", trajectories[-1])):
+        rate = part.success_rate()
+        if rate is not None:
+            metrics[key] = rate
     return State(step.theta, state.iteration + 1, env_steps), metrics
 
 

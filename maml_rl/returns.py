@@ -15,17 +15,24 @@ def discounted_returns(rewards: Tensor, terminated: Tensor, discount: float) -> 
 
 
 def generalized_advantages(
-    rewards: Tensor, values: Tensor, final_values: Tensor, terminated: Tensor, discount: float, gae_lambda: float
+    rewards: Tensor,
+    values: Tensor,
+    final_values: Tensor,
+    terminated: Tensor,
+    mask: Tensor,
+    discount: float,
+    gae_lambda: float,
 ) -> Tensor:
     """A_t = delta_t + discount * lambda * A_{t+1}, with delta_t = r_t + discount * V_{t+1} - V_t.
 
     Generalised advantage estimation (Schulman et al. 2016, eq. 16).
     rewards, values: [M, E, H]. final_values: [M, E], of the states that the last steps led to. terminated: [M, E, H]
-    bool: the next state has no value and no advantage. Where the last step is not terminated the time limit cut the
-    episode, and the final value stands for what was cut off. Returns [M, E, H].
+    bool: the next state has no value and no advantage. mask: [M, E, H] bool, false after an episode's end. Where its
+    last step is not terminated a time limit cut the episode, and the value of the state that the step led to, a final
+    one or the first behind the mask, stands for what was cut off. Returns [M, E, H], 0 outside of the mask.
     """
     values_tp1 = torch.cat([values[..., 1:], final_values[..., None]], dim=-1)
-    deltas = rewards + discount * values_tp1.where(~terminated, 0.0) - values
+    deltas = (rewards + discount * values_tp1.where(~terminated, 0.0) - values).where(mask, 0.0)
     return _discounted_suffix_sums(deltas, terminated, discount * gae_lambda)
 
 

@@ -15,7 +15,8 @@ from maml_rl.config import Config, UsageError, dump_yaml, load_yaml
 
 def default_run_dir(config: Config) -> Path:
     """runs/<env>-<seed>-<time>, with a number behind it where another run began in the same second."""
-    path = Path("runs") / f"{config.env}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = config.env.replace(":", ".")
+    path = Path("runs") / f"{name}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     return next(each for each in (path, *(Path(f"{path}-{n}") for n in range(2, 1000))) if not each.exists())
 
 

@@ -1,5 +1,6 @@
 """Episodes of all tasks at once."""
 
+import dataclasses
 import threading
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from envs import KeyedGenerator, TaskEnv, python_turn
+from envs.task_env import SelfLimiting
 from maml_rl.parallel import one_torch_thread, parallel_map
 from maml_rl.policies import MlpPolicy
 from maml_rl.trajectories import Trajectories
@@ -28,7 +30,7 @@ def collect(
     env_parts: the family, in parts that have the tasks one after another; each part runs in a thread of its own.
     theta_M: [M, P], on the device where the trajectories are wanted; the env may live on another. tasks: [M, ...].
     generator: start states and noise come from its row of each task. Ending an episode is the sampler's business: by
-    termination, by the time limit, which is not a termination, or because its physics diverged.
+    termination, by the time limit or the env's own, which are no terminations, or because its physics diverged.
     """
     env, device, dtype = env_parts[0], theta_M.device, theta_M.dtype
     M, E = len(theta_M), env.episodes_per_task
@@ -63,7 +65,9 @@ def collect(
             )
 
     parallel_map(roll_out_part, range(len(env_parts)), cancel=cancelled.set)
-    return whole
+    successes = [each.successes() for each in env_parts if isinstance(each, SelfLimiting)]
+    known = [each.to(device) for each in successes if each is not None]
+    return dataclasses.replace(whole, successes=torch.cat(known)) if known else whole
 
 
 @torch.no_grad()
@@ -97,4 +101,6 @@ def _roll_out(
     ended_before = out.terminated.cumsum(dim=-1) - out.terminated.long() > 0
     out.diverged.copy_(env.diverged())
     out.mask.copy_(~ended_before & ~out.diverged[..., None])
+    if isinstance(env, SelfLimiting):
+        out.terminated.logical_and_(~env.truncated().to(device)[..., None])
     out.final_observations.copy_(observations_t)

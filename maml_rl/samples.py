@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from maml_rl.baseline import baseline_features, fit_baseline, predict_values
@@ -55,13 +56,16 @@ def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float)
     rewards = trajectories.rewards.where(mask, 0.0).double()
     terminated = trajectories.terminated & mask
 
-    features = baseline_features(observations)
+    # An episode that a time limit of the env's own cut off goes on, as the others do after H: what it was cut off at is
+    # the first masked observation, whose value stands for the rest.
+    truncated = (mask & ~terminated)[..., :-1] & ~mask[..., 1:]  # [M, E, H - 1]
+    seen = torch.cat([mask[..., :1], mask[..., 1:] | truncated], dim=-1)
+    features = baseline_features(trajectories.observations.where(seen[..., None], 0.0))
     final_features = baseline_features(trajectories.final_observations[:, :, None], first_step=mask.shape[-1])
     coefficients = fit_baseline(features, discounted_returns(rewards, terminated, discount), mask)
     values = predict_values(features, coefficients)
     final_values = predict_values(final_features, coefficients)[..., 0]
-    advantages = generalized_advantages(rewards, values, final_values, terminated, discount, gae_lambda)
-    advantages = advantages.where(mask, 0.0)
+    advantages = generalized_advantages(rewards, values, final_values, terminated, mask, discount, gae_lambda)
 
     weights = mask.double() / mask.sum(dim=(1, 2), keepdim=True).clamp(min=1)  # [M, E, H]
     mean = (weights * advantages).sum(dim=(1, 2), keepdim=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import envs
 from envs import TaskEnv
+from envs.errors import FamilyError, WorkerError
 from maml_rl.checkpoint import State, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.command_line import FREE_ON_RESUME, Options, parse_command_line
 from maml_rl.config import Config, UsageError, as_config
@@ -44,7 +45,8 @@ def train(
 ) -> State:
     """Iterate from `state` to `config.iterations`, writing metrics and checkpoints into `run_dir`.
 
-    On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole iteration, then raises Interrupted.
+    On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole iteration, then raises Interrupted; likewise
+    where a user's environment fails, with FamilyError or WorkerError.
     """
     checkpoints = run_dir / "checkpoints"
     with (
@@ -54,7 +56,7 @@ def train(
         write_config(run_dir, config)
         since = f", from iteration {state.iteration} on" if state.iteration else ""
         progress.say(f"writing to {run_dir}{since}")
-        validator = Validator(config, policy, run_dir, progress.say)
+        validator = Validator(config, env_parts, policy, run_dir, progress.say)
         try:
             while state.iteration < config.iterations:
                 with signals.interruptible():
@@ -69,9 +71,10 @@ def train(
             if state.iteration > 0:
                 with signals.interruptible():
                     validator.draw_figures(state, writer)
-        except Interrupted as interrupted:
+        except (Interrupted, FamilyError, WorkerError) as end:
             path = save_checkpoint(checkpoints, state, policy, config)
-            progress.say(f"{interrupted}: wrote {path}; go on with: {PROG} --resume {shlex.quote(str(run_dir))}")
+            reason = end if isinstance(end, Interrupted) else "the environment failed"
+            progress.say(f"{reason}: wrote {path}; go on with: {PROG} --resume {shlex.quote(str(run_dir))}")
             raise
     return state
 
@@ -115,7 +118,10 @@ def resumed_state(run_dir: Path, config: Config, policy: MlpPolicy) -> State:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit status: 0 done, 2 bad input, 128 + signal after SIGINT, SIGTERM or SIGHUP."""
+    """The command. Returns the exit status: 0 done, 2 bad input, 128 + signal after SIGINT, SIGTERM or SIGHUP.
+
+    1 where a worker process of a user's environment failed.
+    """
     try:
         options = parse_command_line(sys.argv[1:] if argv is None else argv, PROG, DESCRIPTION, list(envs.ENVS))
         if options.list_envs:
@@ -123,9 +129,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         with StopSignals() as signals:
             run(options, signals)
-    except UsageError as error:
+    except (UsageError, FamilyError) as error:
         print(f"maml_rl.train: {error}".replace("\n", "\\n"), file=sys.stderr)
         return 2
+    except WorkerError as error:
+        print(f"maml_rl.train: {error}", file=sys.stderr)
+        return 1
     except Interrupted as interrupted:
         return interrupted.exit_status
     return 0

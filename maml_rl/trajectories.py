@@ -9,8 +9,9 @@ Shapes
 `theta` is [P], shared by all tasks; `theta_M` is [M, P], one adapted policy per task. Rollout data is [M, E, H, ...].
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
+import torch
 from torch import Tensor
 
 
@@ -18,8 +19,10 @@ from torch import Tensor
 class Trajectories:
     """Episodes of all tasks, collected with one policy per task.
 
-    `mask` is true on an episode's steps up to and including the one that terminated it, and nowhere in an episode
-    whose physics diverged. What stands outside of the mask is meaningless and must not influence anything.
+    `mask` is true on an episode's steps up to and including the one that ended it, and nowhere in an episode whose
+    physics diverged. An episode that ends before H without a termination was cut off by a time limit of the env's own:
+    the next observation is that of the state it was cut off at. What else stands outside of the mask is meaningless and
+    must not influence anything.
     """
 
     observations: Tensor  # [M, E, H, O], before each action
@@ -29,10 +32,11 @@ class Trajectories:
     mask: Tensor  # [M, E, H] bool
     final_observations: Tensor  # [M, E, O], after the last step
     diverged: Tensor  # [M, E] bool
+    successes: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E] bool; empty where the env does not say
 
     def tasks(self, chunk: slice) -> "Trajectories":
         """Views of the episodes of some of the tasks."""
-        return Trajectories(**{field.name: getattr(self, field.name)[chunk] for field in fields(self)})
+        return Trajectories(**{each.name: getattr(self, each.name)[chunk] for each in fields(self)})
 
     def num_steps(self) -> int:
         """Environment steps that count: those inside the mask."""
@@ -42,3 +46,7 @@ class Trajectories:
         """Mean undiscounted return over tasks and episodes, in reward units; diverged episodes do not count."""
         returns = self.rewards.where(self.mask, 0.0).double().sum(dim=-1)  # [M, E]
         return float(returns[~self.diverged].mean())
+
+    def success_rate(self) -> float | None:
+        """Share of episodes that met their task; diverged ones do not count. None where the env does not say."""
+        return float(self.successes[~self.diverged].double().mean()) if self.successes.numel() else None

@@ -2,11 +2,12 @@
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
+from envs import TaskEnv
 from envs.offscreen import RenderingError
 from maml_rl.checkpoint import State, best_return, save_checkpoint
 from maml_rl.config import Config
@@ -23,9 +24,17 @@ VIDEO_SIZE = (320, 240)  # pixels
 class Validator:
     """Evaluates a run's policy on tasks drawn once for the run, which evaluation never draws."""
 
-    def __init__(self, config: Config, policy: MlpPolicy, run_dir: Path, say: Callable[[str], None]) -> None:
-        """say: prints a line for the user."""
+    def __init__(
+        self,
+        config: Config,
+        env_parts: Sequence[TaskEnv],
+        policy: MlpPolicy,
+        run_dir: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        """env_parts: the run's own; users' environments may be too large for a second set. say: prints a line."""
         self._config, self._policy, self._run_dir, self._say = config, policy, run_dir, say
+        self._env_parts = env_parts
         self._film = config.video_every > 0
 
     def after_iteration(self, state: State, writer: MetricsWriter) -> None:
@@ -78,7 +87,8 @@ class Validator:
         writer.add_gif("episodes", gif.getvalue(), pictures[0].shape[:2], state.iteration - 1)
 
     def _adapt(self, config: Config, theta: Tensor, gradient_steps: int) -> Adaptation:
-        env_parts, tasks = make_envs(config), self._tasks(config)
+        env_parts = self._env_parts if config is self._config else make_envs(config)
+        tasks = self._tasks(config)
         return adapt_and_roll_out(
             config, env_parts, self._policy, theta, tasks, gradient_steps, config.seed, VALIDATION
         )

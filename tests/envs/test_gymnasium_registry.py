@@ -9,8 +9,9 @@ from gymnasium.utils.env_checker import check_env
 
 import envs
 from envs import KeyedGenerator
-from envs.gymnasium_registry import NAMES, SingleTaskEnv, register
+from envs.gymnasium_registry import NAMES, register
 from envs.offscreen import RenderingError
+from envs.single_task_env import SingleTaskEnv
 
 
 @pytest.fixture(scope="module", autouse=True)

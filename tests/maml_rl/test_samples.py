@@ -94,6 +94,31 @@ def test_a_time_limit_is_bootstrapped_and_a_termination_is_not() -> None:
     assert_identical(make_samples(trajectories, 0.99, 0.95), make_samples(short, 0.99, 0.95))
 
 
+def test_a_time_limit_of_the_env_s_own_is_as_good_as_ours() -> None:
+    """Cut off by the env after 12 of 15 steps, or by us after 12 of 12: the same samples, whatever stands behind."""
+    ours = draw_trajectories()
+    behind = torch.full((3, 4, 3, 2), torch.nan)
+    behind[:, :, 0] = ours.final_observations
+
+    def longer(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, torch.ones_like(x[:, :, :3])], dim=2)
+
+    theirs = dataclasses.replace(
+        ours,
+        observations=torch.cat([ours.observations, behind], dim=2),
+        actions=longer(ours.actions),
+        rewards=longer(ours.rewards),
+        terminated=longer(ours.terminated),
+        mask=torch.cat([ours.mask, torch.zeros(3, 4, 3, dtype=torch.bool)], dim=2),
+        final_observations=torch.full_like(ours.final_observations, torch.nan),
+    )
+    expected, samples = make_samples(ours, 0.99, 0.95), make_samples(theirs, 0.99, 0.95)
+    for field in dataclasses.fields(Samples):
+        got = getattr(samples, field.name).unflatten(1, (4, 15))
+        torch.testing.assert_close(got[:, :, :12], getattr(expected, field.name).unflatten(1, (4, 12)))
+        assert (got[:, :, 12:] == 0).all()
+
+
 def test_a_task_without_a_valid_step_has_no_weight() -> None:
     trajectories = draw_trajectories()
     mask = trajectories.mask.clone()

@@ -1,0 +1,9 @@
+"""What goes wrong in a user's own environments. Imports nothing: worker processes have it too."""
+
+
+class FamilyError(ValueError):
+    """A family that cannot be, or does not keep its part. The message is one line that names it and the fault."""
+
+
+class WorkerError(RuntimeError):
+    """A worker process failed. The message is what the user is to read: its traceback, or how it ended."""

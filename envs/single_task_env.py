@@ -1,0 +1,102 @@
+"""A family as a single-task Gymnasium environment."""
+
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+
+import envs
+from envs.keyed_generator import KeyedGenerator
+from envs.renderer import Frame, Renderer
+from envs.task_env import TaskEnv
+
+RENDER_SIZE = (480, 480)  # width and height, pixels
+
+
+class SingleTaskEnv(gymnasium.Env):
+    """One episode at a time of one task of a family. Equals the batched family step by step.
+
+    Observations and actions are those of the family: [O] float64, and [A] in the units of a policy's output, within
+    the bounds beyond which the family clips, or the number of a choice. Episodes are truncated at the family's horizon.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - so in gymnasium.Env
+
+    def __init__(
+        self,
+        family: str,
+        task: Any = None,
+        variant: Literal["maml", "promp"] = "maml",
+        render_mode: str | None = None,
+    ) -> None:
+        """task: as in `reset`, for all episodes; drawn anew for each where None.
+
+        Raises ValueError for a task of another shape, and for a render_mode other than None and "rgb_array".
+        """
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode: got {render_mode!r}, allowed: None, 'rgb_array'")
+        self._env: TaskEnv = envs.make(family, 1, 1, variant, num_threads=1)
+        self.metadata = {**self.metadata, "render_fps": round(1 / self._env.dt)}
+        self.render_mode = render_mode
+        self.observation_space = Box(-np.inf, np.inf, (self._env.observation_size,), np.float64)
+        bound, size = self._env.action_bound, self._env.action_size
+        self.action_space = Discrete(size) if self._env.discrete else Box(-bound, bound, (size,), np.float64)
+        self._fixed_task = None if task is None else self._as_task(task)
+        self._task = torch.empty(0)
+        self._states: list[torch.Tensor] = []
+        self._renderer: Renderer | None = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        """Start an episode. options: {"task": ...}, a number or numbers in the family's units, for this episode."""
+        super().reset(seed=seed)
+        generator = KeyedGenerator(int(self.np_random.integers(2**63)))
+        given = (options or {}).get("task")
+        if given is not None:
+            task = self._as_task(given)
+        elif self._fixed_task is not None:
+            task = self._fixed_task
+        else:
+            task = self._env.sample_tasks(1, generator)[0]
+        if self._renderer and not torch.equal(task, self._task):
+            self._close_renderer()
+        self._task = task
+        observation = self._env.reset(task[None], generator)
+        self._states = [self._env.snapshot()[0, 0]]
+        return observation[0, 0].numpy().copy(), {"task": task.numpy().copy()}
+
+    def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        row = np.eye(self._env.action_size)[action] if self._env.discrete else np.asarray(action, dtype=np.float64)
+        actions = torch.as_tensor(row)[None, None]
+        observation, reward, terminated = self._env.step(actions)
+        self._states.append(self._env.snapshot()[0, 0])
+        truncated = len(self._states) > self._env.horizon
+        # An episode whose physics diverged cannot go on; it has not come to an end of the task's either.
+        truncated |= bool(self._env.diverged())
+        return observation[0, 0].numpy().copy(), float(reward), bool(terminated), truncated, {}
+
+    def render(self) -> Frame | None:
+        """The picture of the state [height, width, 3] with render_mode "rgb_array", otherwise None."""
+        if self.render_mode is None:
+            return None
+        if self._renderer is None:
+            self._renderer = self._env.make_renderer(self._task, *RENDER_SIZE)
+        states = torch.stack(self._states)
+        return self._renderer.draw(states, states[None, :0])
+
+    def close(self) -> None:
+        self._close_renderer()
+
+    def _close_renderer(self) -> None:
+        if self._renderer:
+            self._renderer.close()
+        self._renderer = None
+
+    def _as_task(self, task: Any) -> torch.Tensor:
+        shape = self._env.task_shape
+        row = torch.as_tensor(np.asarray(task, dtype=np.float64))
+        row = row.reshape(shape) if row.ndim == 0 and shape == (1,) else row
+        if tuple(row.shape) != shape:
+            raise ValueError(f"task: got shape {tuple(row.shape)}, allowed: {shape}")
+        return row

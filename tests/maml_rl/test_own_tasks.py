@@ -1,0 +1,146 @@
+"""A class of the user's, through the commands and the Python interface: the README's example, and failing ones."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import maml_rl
+from maml_rl import evaluate
+from maml_rl.train import main
+from tests.envs.tasks_for_tests import NAME
+from tests.maml_rl.test_train import TINY, assert_same_tensors, checkpoint_bytes, metrics, without_times
+from tests.test_readme import EXAMPLES, ROOT
+
+ENV = "my_module:MyTasks"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Where the README's example lies, and where the commands are run."""
+    assert len(EXAMPLES[1].splitlines()) <= 40
+    (tmp_path / "my_module.py").write_text(EXAMPLES[1])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_module", raising=False)
+    return tmp_path
+
+
+def command(*arguments: str, env: str = ENV) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "maml_rl.train", "--env", env, *TINY, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of its worker processes."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it is not waiting to be reaped."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_the_readme_s_example_trains_resumes_and_evaluates(folder, capsys) -> None:
+    process = command("--iterations", "2")
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert all(line.startswith(("writing to", ENV)) for line in stderr.splitlines()), stderr
+    [run] = (folder / "runs").iterdir()
+    assert run.name.startswith("my_module.MyTasks-1-")
+    assert main(["--resume", str(run), "--iterations", "3"]) == 0
+    assert main(["--env", ENV, *TINY, "--iterations", "3", "--run-dir", "whole"]) == 0
+    assert without_times(metrics(run)) == without_times(metrics(Path("whole")))
+    assert_same_tensors(checkpoint_bytes(run, 3), checkpoint_bytes(Path("whole"), 3))
+    assert "success/pre" not in metrics(run)[0]
+
+    capsys.readouterr()
+    arguments = [str(run), "--tasks", "2", "--gradient-steps", "1", "--num-threads", "1"]
+    assert evaluate.main([*arguments, "--env", ENV]) == 0
+    assert f"{ENV}: 2 tasks" in capsys.readouterr().out
+    assert evaluate.main([*arguments, "--env", ENV, "--video", "no.gif"]) == 1
+    assert "there are no pictures" in capsys.readouterr().err
+    policy = maml_rl.load(run, env=ENV)
+    adapted = maml_rl.adapt(policy, 0.5, episodes=2)
+    assert not torch.equal(adapted.theta, policy.theta)
+    assert maml_rl.roll_out(adapted, 0.5, episodes=2).mean_return() > 1
+
+
+def test_a_checkpoint_alone_runs_no_code(folder, capsys) -> None:
+    assert main(["--env", ENV, *TINY, "--iterations", "0", "--run-dir", "run"]) == 0
+    del sys.modules["my_module"]
+    (folder / "my_module.py").write_text("raise SystemExit('stolen')")
+    capsys.readouterr()
+    assert evaluate.main(["run"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"--env {ENV}" in line
+    with pytest.raises(ValueError, match="a checkpoint alone does not run"):
+        maml_rl.load("run")
+    with pytest.raises(ValueError, match="got 'other:Class', allowed: 'my_module:MyTasks'"):
+        maml_rl.load("run", env="other:Class")
+
+
+def test_success_is_reported(tmp_path) -> None:
+    assert main(["--env", f"{NAME}:Tasks", *TINY, "--iterations", "1", "--run-dir", str(tmp_path / "run")]) == 0
+    [row] = metrics(tmp_path / "run")
+    assert row["success/pre"] == row["success/post"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "part"),
+    [
+        ("Raises", 1, "UnpicklableError: the gripper is stuck"),
+        ("Killed", 1, "a worker process was killed by SIGKILL"),
+        ("NanReward", 2, "step gave a reward that is NaN"),
+    ],
+)
+def test_a_failure_leaves_a_checkpoint_to_go_on_from(tmp_path, capsys, name, status, part) -> None:
+    run = tmp_path / "run"
+    assert main(["--env", f"{NAME}:{name}", *TINY, "--iterations", "9", "--run-dir", str(run)]) == status
+    stderr = capsys.readouterr().err
+    assert part in stderr.splitlines()[-1]
+    assert stderr.count("Traceback") == (name == "Raises")
+    done = len(metrics(run))
+    assert (done > 0) == (name == "Raises")  # its environments fail at their fifteenth step, after an iteration
+    assert (run / "checkpoints" / f"iteration-{done:06d}.safetensors").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--env", f"{NAME}:Nothing"), ("--env", ENV, "--variant", "promp")])
+def test_bad_input_is_one_line(tmp_path, capsys, arguments) -> None:
+    assert main([*arguments, *TINY, "--run-dir", str(tmp_path / "run")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_worker_outlives_the_run(folder, signum, status) -> None:
+    process = command("--iterations", "100000", "--num-threads", "2", "--run-dir", "run")
+    deadline = time.monotonic() + 60
+    while not Path("run/metrics.jsonl").exists() or not metrics(Path("run")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    workers = workers_of(process)
+    assert len(workers) == 2
+    # A terminal sends SIGINT to them all.
+    for pid in (process.pid, *workers)[: 3 if signum == signal.SIGINT else 1]:
+        os.kill(pid, signum)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert "Traceback" not in stderr
+    while any(runs(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
