@@ -24,6 +24,7 @@ __all__ = ["ENVS", "Family", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "
 
 _MODULES = {
     "ENVS": "families",
+    "Family": "family",
     "KeyedGenerator": "keyed_generator",
     "OracleEnv": "oracle",
     "TaskEnv": "task_env",
