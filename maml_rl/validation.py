@@ -68,7 +68,8 @@ class Validator:
         self._say(f"iteration {state.iteration}: return on validation tasks {validation_return:.1f}, {verdict}")
 
     def _make_video(self, state: State, writer: MetricsWriter) -> None:
-        config = dataclasses.replace(self._config, num_tasks=1)
+        # A replay leads through the very same states on the CPU only.
+        config = dataclasses.replace(self._config, num_tasks=1, physics="cpu")
         adaptation = self._adapt(config, state.theta, config.trained_inner_steps)
         folder = self._run_dir / "videos"
         folder.mkdir(exist_ok=True)
@@ -94,5 +95,5 @@ class Validator:
         )
 
     def _tasks(self, config: Config) -> Tensor:
-        probe = make_envs(dataclasses.replace(config, num_tasks=1, episodes_per_task=1))[0]
+        probe = make_envs(dataclasses.replace(config, num_tasks=1, episodes_per_task=1, physics="cpu"))[0]
         return sample_tasks(probe, config.num_tasks, config.seed, VALIDATION)
