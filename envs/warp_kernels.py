@@ -1,12 +1,13 @@
 """Kernels of our own between those of MuJoCo Warp. Written in Warp's dialect of Python, which it compiles."""
 
-# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportOperatorIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportIndexIssue=false
+# pyright: reportOperatorIssue=false
 # To pyright Warp's arrays are types of their annotations alone.
 
 import mujoco_warp as mjw
 import warp as wp
 
-MAX_VALUE = 1e10  # of a position, velocity or acceleration: beyond it MuJoCo counts a simulation as unstable
+MAX_VALUE = 1e10  # of position, velocity, acceleration, control: beyond it MuJoCo counts a simulation as unstable
 PLANE, CAPSULE = wp.constant(int(mjw.GeomType.PLANE)), wp.constant(int(mjw.GeomType.CAPSULE))
 MIN_LENGTH = 1e-5  # of a tangent that rounding alone has not made
 
@@ -15,6 +16,7 @@ MIN_LENGTH = 1e-5  # of a tangent that rounding alone has not made
 def settle(
     qpos_before: wp.array2d[float],
     qvel_before: wp.array2d[float],
+    ctrl: wp.array2d[float],
     qacc: wp.array2d[float],
     resting: wp.array[bool],
     unstable: wp.array[bool],
@@ -24,15 +26,18 @@ def settle(
 ):
     """Put worlds that rest, and those that have become unstable, back to where they were before the step.
 
-    qpos*: [W, nq], qvel*, qacc*: [W, nv]. resting, unstable: [W]; a world that becomes unstable rests from then on.
+    qpos*: [W, nq], qvel*, qacc*: [W, nv], ctrl: [W, nu]. resting, unstable: [W]; a world that becomes unstable rests from then on.
     """
     world = wp.tid()
-    faults = int(0)
+    faults = int(0)  # noqa: RUF046, UP018 - to Warp a plain 0 is a constant
     for i in range(qpos.shape[1]):
         if not wp.abs(qpos[world, i]) < MAX_VALUE:  # nor is NaN
             faults += 1
     for i in range(qvel.shape[1]):
         if not (wp.abs(qvel[world, i]) < MAX_VALUE and wp.abs(qacc[world, i]) < MAX_VALUE):
+            faults += 1
+    for i in range(ctrl.shape[1]):
+        if not wp.abs(ctrl[world, i]) < MAX_VALUE:
             faults += 1
     if faults > 0 and not resting[world]:
         unstable[world] = True

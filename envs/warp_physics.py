@@ -142,7 +142,7 @@ class WarpPhysics:
             mjw.step(self._model, self._data)
         data, before = self._data, [self._qpos_before, self._qvel_before]
         outputs = [self._resting, self._unstable, data.qpos, data.qvel, data.qacc_warmstart]
-        wp.launch(settle, self._num_worlds, inputs=[*before, data.qacc], outputs=outputs)
+        wp.launch(settle, self._num_worlds, inputs=[*before, data.ctrl, data.qacc], outputs=outputs)
 
     def _compute(self, name: str, launch: Callable[[], None]) -> None:
         """Compute what `launch` launches: as it stands the first time, when kernels are compiled and loaded."""
