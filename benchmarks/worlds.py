@@ -1,19 +1,20 @@
 """Sampling on MuJoCo Warp at growing numbers of worlds: env steps per second, and where the time goes.
 
-The shares are those of the device's own time in the kernels of one rollout by PyTorch's profiler, which sees Warp's
-too; on the CPU, where Warp's graphs are no kernels to it, those of the wall time of the physics, of the policy, and of
-the rest, each measured on its own. physics: `step` of the family without rewards and observations.
+physics_share and policy_share are the seconds of the horizon's physics alone, and of its policy alone, over those of
+`collect`; the rest is rewards, observations, draws and copies. On CUDA PyTorch's profiler adds the share of `collect`
+in which the device computes at all, and the share of that which Warp's kernels have.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import tyro
+from torch.profiler import ProfilerActivity, profile, supported_activities
 
-import envs
-from benchmarks.measure import machine, median_seconds, peak_memory_gb, synchronize
+from benchmarks.measure import machine, median_seconds, peak_memory_gb
 from envs import KeyedGenerator
 from envs.ant import Ant
 from envs.half_cheetah import HalfCheetah
@@ -24,6 +25,8 @@ from maml_rl.parallel import one_torch_thread, use_threads
 from maml_rl.policies import MlpPolicy
 from maml_rl.sampler import collect
 from maml_rl.wiring import choose_device, make_envs
+
+WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Options:
 @torch.no_grad()
 @one_torch_thread()
 def measure(options: Options, worlds: int) -> dict[str, float]:
-    """Medians over the repeats, the first rollout left out: it compiles and records."""
+    """Medians over the repeats, the first turn left out: it compiles and records."""
     device = choose_device(options.device)
     num_tasks, episodes = (worlds // 20, 20) if worlds >= 20 else (1, worlds)
     values = {"env": options.env, "variant": options.variant, "num_tasks": num_tasks, "episodes_per_task": episodes}
@@ -66,8 +69,7 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
         for _ in range(options.horizon):
             distribution(observations).sample(noise)
 
-    seconds = median_seconds(sample, physics, act, repeats=options.repeats, device=device)
-    sampling, stepping, acting = seconds
+    sampling, stepping, acting = median_seconds(sample, physics, act, repeats=options.repeats, device=device)
     row = {
         "worlds": num_tasks * episodes,
         "env_steps_per_second": round(num_tasks * episodes * options.horizon / sampling),
@@ -77,6 +79,30 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
         "rest_share": round(1 - (stepping + acting) / sampling, 3),
     }
     if device.type == "cuda":
-        row["device_busy_share"] = round(_kernel_seconds(sample, device) / sampling, 3)
-        row["peak_device_memory_gb"] = round(torch.cuda.max_memory_reserved(device) / 1e9, 2)
+        kernels = kernel_seconds(sample)
+        busy, warp = sum(kernels.values()), sum(value for name, value in kernels.items() if WARP_KERNEL in name)
+        row |= {"device_busy_share": round(busy / sampling, 3), "warp_kernels_share": round(warp / busy, 3)}
+        row |= {"peak_device_memory_gb": round(used_memory_gb(device), 2)}
     return row | {"peak_memory_gb": round(peak_memory_gb(), 2)}
+
+
+def kernel_seconds(function: Callable[[], object]) -> dict[str, float]:
+    """Seconds on the device in each kernel, copy and fill that a call of `function` launches."""
+    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    with profile(activities=[each for each in activities if each in supported_activities()]) as profiler:
+        function()
+    return {event.key: event.self_device_time_total / 1e6 for event in profiler.key_averages()}
+
+
+def used_memory_gb(device: torch.device) -> float:
+    """Memory in use on the device, GB: Warp's and PyTorch's."""
+    free, total = torch.cuda.mem_get_info(device)
+    return (total - free) / 1e9
+
+
+if __name__ == "__main__":
+    options = tyro.cli(Options, description=__doc__)
+    use_threads(0)
+    rows = [measure(options, worlds) for worlds in options.worlds]
+    setting = {"benchmark": "worlds", "env": options.env, "variant": options.variant, "physics": options.physics}
+    print(json.dumps(setting | {"results": rows} | machine(choose_device(options.device))))

@@ -26,7 +26,8 @@ def settle(
 ):
     """Put worlds that rest, and those that have become unstable, back to where they were before the step.
 
-    qpos*: [W, nq], qvel*, qacc*: [W, nv], ctrl: [W, nu]. resting, unstable: [W]; a world that becomes unstable rests from then on.
+    qpos*: [W, nq], qvel*, qacc*: [W, nv], ctrl: [W, nu]. resting, unstable: [W]: who becomes unstable rests from then
+    on.
     """
     world = wp.tid()
     faults = int(0)  # noqa: RUF046, UP018 - to Warp a plain 0 is a constant

@@ -48,7 +48,13 @@ def test_masks_of_episodes_are_those_of_the_cpu() -> None:
     """Hoppers with random bodies fall, each at its own time."""
     parts = {}
     for physics in ("cpu", "warp"):
-        values = {"env": "hopper-rand-params", "num_tasks": 3, "episodes_per_task": 4, "device": "cpu"}
+        values = {
+            "env": "hopper-rand-params",
+            "num_tasks": 3,
+            "episodes_per_task": 4,
+            "device": "cpu",
+            "init_log_std": 2,
+        }
         config = merge(Config(), values | {"physics": physics})
         env_parts = make_envs(config)
         assert len(env_parts) == (2 if physics == "cpu" else 1)
@@ -64,19 +70,8 @@ def test_masks_of_episodes_are_those_of_the_cpu() -> None:
 @needs_warp
 def test_too_little_room_stops_the_run_and_says_what_to_raise(tmp_path, capsys) -> None:
     run = tmp_path / "run"
-    arguments = [
-        "--env",
-        "halfcheetah-vel",
-        *TINY,
-        "--iterations",
-        "2",
-        *WARP,
-        "--horizon",
-        "60",
-        "--run-dir",
-        str(run),
-    ]
-    assert main([*arguments, "--warp-constraints", "2"]) == 2
+    arguments = ["--env", "halfcheetah-vel", *TINY, *WARP, "--iterations", "2", "--horizon", "60"]
+    assert main([*arguments, "--run-dir", str(run), "--warp-constraints", "2"]) == 2
     *_, hint, error = capsys.readouterr().err.splitlines()
     assert "--resume" in hint
     assert error.endswith("raise --warp-constraints above 2")
