@@ -1,4 +1,4 @@
-"""Sampling on MuJoCo Warp at growing numbers of worlds: env steps per second, and where the time goes.
+"""Sampling at growing numbers of simulations (MuJoCo Warp: worlds): env steps per second, and where the time goes.
 
 physics_share and policy_share are the seconds of the horizon's physics alone, and of its policy alone, over those of
 `collect`; the rest is rewards, observations, draws and copies. On CUDA PyTorch's profiler adds the share of `collect`
@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 import tyro
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, supported_activities
 
 from benchmarks.measure import machine, median_seconds, peak_memory_gb
@@ -33,12 +34,12 @@ WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
 class Options:
     env: str = "halfcheetah-vel"
     variant: Literal["maml", "promp"] = "maml"
-    worlds: tuple[int, ...] = (800, 8_000, 80_000)
-    """Numbers of simulations, in tasks of 20 episodes."""
+    worlds: tuple[int, ...] = ()
+    """Numbers of simulations, in tasks of 20 episodes. Default: 800, 8,000 and 80,000 on CUDA, else 80 and 800."""
     horizon: int = 200
     repeats: int = 3
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    physics: Literal["auto", "cpu", "warp"] = "warp"
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
 
 
 @torch.no_grad()
@@ -61,6 +62,7 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
         collect([env], policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon)
 
     def physics() -> None:
+        env.physics.reset()
         for _ in range(options.horizon):
             env.physics.step(substeps)
 
@@ -91,7 +93,8 @@ def kernel_seconds(function: Callable[[], object]) -> dict[str, float]:
     activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
     with profile(activities=[each for each in activities if each in supported_activities()]) as profiler:
         function()
-    return {event.key: event.self_device_time_total / 1e6 for event in profiler.key_averages()}
+    on_device = [event for event in profiler.key_averages() if event.device_type != DeviceType.CPU]
+    return {event.key: event.self_device_time_total / 1e6 for event in on_device}
 
 
 def used_memory_gb(device: torch.device) -> float:
@@ -103,6 +106,7 @@ def used_memory_gb(device: torch.device) -> float:
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
     use_threads(0)
-    rows = [measure(options, worlds) for worlds in options.worlds]
+    sweep = options.worlds or ((800, 8_000, 80_000) if choose_device(options.device).type == "cuda" else (80, 800))
+    rows = [measure(options, worlds) for worlds in sweep]
     setting = {"benchmark": "worlds", "env": options.env, "variant": options.variant, "physics": options.physics}
     print(json.dumps(setting | {"results": rows} | machine(choose_device(options.device))))

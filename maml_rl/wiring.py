@@ -21,7 +21,6 @@ def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
 
     Raises UsageError where the physics cannot be, and envs.errors.FamilyError where the family cannot.
     """
-
     simulate = choose_physics(config)
 
     def make(num_tasks: int, num_threads: int) -> TaskEnv:

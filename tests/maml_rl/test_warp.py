@@ -48,14 +48,8 @@ def test_masks_of_episodes_are_those_of_the_cpu() -> None:
     """Hoppers with random bodies fall, each at its own time."""
     parts = {}
     for physics in ("cpu", "warp"):
-        values = {
-            "env": "hopper-rand-params",
-            "num_tasks": 3,
-            "episodes_per_task": 4,
-            "device": "cpu",
-            "init_log_std": 2,
-        }
-        config = merge(Config(), values | {"physics": physics})
+        values = {"env": "hopper-rand-params", "num_tasks": 3, "episodes_per_task": 4, "init_log_std": 2}
+        config = merge(Config(), values | {"device": "cpu", "physics": physics})
         env_parts = make_envs(config)
         assert len(env_parts) == (2 if physics == "cpu" else 1)
         policy = make_policy(config, env_parts[0])
