@@ -54,10 +54,10 @@ class WarpPhysics:
         where MuJoCo Warp does not run the model.
         """
         self.model = model
-        self.device = device
+        self.device = torch.empty(0, device=device).device  # with its number: Warp knows no "cuda" alone
         self._shape = (num_tasks, episodes_per_task)
         self._num_worlds = num_tasks * episodes_per_task
-        self._warp_device = wp.device_from_torch(device)
+        self._warp_device = wp.device_from_torch(self.device)
         largest = largest_capacity(model)
         self._capacity = Capacity(contacts or largest.contacts, constraints or largest.constraints)
         self._loaded: set[str] = set()  # computations whose kernels are there

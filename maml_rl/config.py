@@ -91,7 +91,7 @@ class Config:
     """Where policy, adaptation and outer step run; auto takes CUDA where there is one."""
     physics: Literal["auto", "cpu", "warp"] = "auto"
     """What simulates MuJoCo's families: MuJoCo on the CPU, in float64, or MuJoCo Warp on the device, in float32. auto
-    takes warp on CUDA, where the package is installed (pip install maml_rl[gpu]) and the family is one of MuJoCo's."""
+    takes warp on CUDA, where mujoco-warp is installed and the family is one of MuJoCo's."""
     warp_contacts: Annotated[int, Within(0, 100_000)] = 0
     """Contacts that warp has room for in each simulation, on average; 0 takes the most that the model can have."""
     warp_constraints: Annotated[int, Within(0, 100_000)] = 0

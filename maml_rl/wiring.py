@@ -60,7 +60,7 @@ def choose_physics(config: Config) -> Simulate | None:
         reason = f"{config.env} has no physics of MuJoCo's"
         raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
     if not installed:
-        reason = "the package mujoco_warp is not installed: pip install 'maml_rl[gpu]'"
+        reason = "MuJoCo Warp is not installed: pip install mujoco-warp"
         raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
     from envs.warp_physics import WarpPhysics  # Warp takes seconds to import
 

@@ -87,3 +87,14 @@ def test_auto_is_the_cpu_where_there_is_no_cuda(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     [env] = make_envs(merge(Config(), {"env": "halfcheetah-vel", "num_tasks": 1}))
     assert env.dtype == torch.float64
+
+
+def test_a_run_from_before_there_was_a_choice_resumes(tmp_path) -> None:
+    run = tmp_path / "run"
+    train(run, "--iterations", "1")
+    lines = (run / "config.yaml").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(("physics", "warp_"))]
+    assert len(lines) - len(kept) == 3
+    (run / "config.yaml").write_text("".join(kept))
+    assert main(["--resume", str(run), "--iterations", "2"]) == 0
+    assert len(metrics(run)) == 2
