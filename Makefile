@@ -30,7 +30,7 @@ lint: setup
 	$(BIN)/pyright
 
 bench: setup
-	@for name in sampling outer_step iteration scaling distributed; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
+	@for name in sampling outer_step iteration scaling distributed worlds; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
 
 # Meta-World needs MuJoCo 3.3.0, our own families MuJoCo 4: each has a virtual environment of its own.
 METAWORLD := .venv-metaworld

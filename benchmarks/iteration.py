@@ -21,11 +21,12 @@ class Options:
     num_tasks: int | None = None
     iterations: int = 4
     device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
 
 
 def measure(options: Options) -> dict[str, float]:
     """Medians over the iterations after the first."""
-    values = {"variant": options.variant, "device": options.device}
+    values = {"variant": options.variant, "device": options.device, "physics": options.physics}
     values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
     config = merge(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
     env_parts = make_envs(config)
@@ -52,5 +53,5 @@ def measure(options: Options) -> dict[str, float]:
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
     use_threads(0)
-    setting = {"benchmark": "iteration", "env": options.env, "variant": options.variant}
+    setting = {"benchmark": "iteration", "env": options.env, "variant": options.variant, "physics": options.physics}
     print(json.dumps(setting | measure(options) | machine(choose_device(options.device))))

@@ -38,6 +38,8 @@ class Options:
     curvature_fraction: float = 1.0
     repeats: int = 5
     device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
+    """Without effect: the outer step has no physics. So that all benchmarks take the same options."""
 
 
 def product_flop(options: Options) -> int:

@@ -1,4 +1,4 @@
-"""Env steps per second of `collect`, over those of a bare `Batch.step` loop.
+"""Env steps per second of `collect`, over those of the physics alone: on the CPU a bare `Batch.step` loop.
 
 Both run the same episodes: the loop starts from the same states and replays the same controls, with the same
 simulations, substeps and threads. Simulations rest in both once their episode has terminated.
@@ -8,11 +8,9 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 import tyro
 
-import envs
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
 from envs.ant import Ant
@@ -34,14 +32,15 @@ class Options:
     horizon: int = 200
     repeats: int = 5
     device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
 
 
 def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, float | str]:
     device = choose_device(options.device)
     values = {"env": options.env, "variant": variant}
     values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
-    env_parts = make_envs(merge(Config(), values))
-    env = envs.make(options.env, options.num_tasks, options.episodes_per_task, variant)
+    config = merge(Config(), values | {"device": options.device, "physics": options.physics})
+    env_parts, [env] = make_envs(config), make_envs(config, parts=1)
     assert isinstance(env, Ant | HalfCheetah | HumanoidDir | PlanarWalker)
     policy = MlpPolicy(env.observation_size, env.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()
@@ -51,23 +50,26 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     def sample() -> torch.Tensor:
         return collect(env_parts, policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon).actions
 
-    actions = sample().double().cpu().unbind(dim=2)
+    actions = sample().to(env.device, env.dtype).unbind(dim=2)
     env.reset(tasks, KeyedGenerator(1, 1))
-    start = env.physics.batch.state.copy()
-    steps: list[tuple[np.ndarray | None, torch.Tensor]] = []
+    qpos, qvel = env.physics.qpos.clone(), env.physics.qvel.clone()
+    controls, ends = [], []
     for action in actions:
-        running = env.physics.running
-        env.step(action)
-        steps.append((running, env.physics.ctrl.clone()))
+        ends.append(env.step(action)[2].clone())
+        controls.append(env.physics.ctrl.clone())
 
     def loop() -> None:
-        env.physics.batch.state[:] = start
-        for running, control in steps:
+        env.physics.reset()
+        env.physics.qpos.copy_(qpos)
+        env.physics.qvel.copy_(qvel)
+        for control, ended in zip(controls, ends, strict=True):
             env.physics.ctrl.copy_(control)
-            env.physics.batch.step(running, nstep=substeps)
+            env.physics.step(substeps)
+            env.physics.end(ended)
 
     simulations = options.num_tasks * options.episodes_per_task
-    env_steps = sum(simulations if running is None else len(running) for running, _ in steps)
+    ended_before = torch.stack(ends).cumsum(dim=0) - torch.stack(ends).long() > 0
+    env_steps = int((~ended_before).sum())
     sampling, physics = median_seconds(sample, loop, repeats=options.repeats, device=device)
     return {
         "variant": variant,
@@ -83,4 +85,5 @@ if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
     use_threads(0)
     results = [measure(options, variant) for variant in ("maml", "promp")]
-    print(json.dumps({"benchmark": "sampling", "results": results} | machine(choose_device(options.device))))
+    setting = {"benchmark": "sampling", "env": options.env, "physics": options.physics, "results": results}
+    print(json.dumps(setting | machine(choose_device(options.device))))

@@ -18,12 +18,15 @@ class Options:
     tasks: tuple[int, ...] = (10, 20, 40, 80, 160)
     iterations: int = 2
     device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
 
 
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
     use_threads(0)
-    base = iteration.Options(env=options.env, iterations=options.iterations, device=options.device)
+    base = iteration.Options(
+        env=options.env, iterations=options.iterations, device=options.device, physics=options.physics
+    )
     # In growing order: the peak memory of the process is then that of the largest so far.
     rows = [iteration.measure(replace(base, num_tasks=num_tasks)) for num_tasks in sorted(options.tasks)]
     for row in rows:

@@ -13,14 +13,14 @@ if _gl is not None:
     os.environ["MUJOCO_GL"] = _gl
 
 if TYPE_CHECKING:
-    from envs.families import ENVS, make
+    from envs.families import ENVS, has_physics, make
     from envs.family import Family
     from envs.keyed_generator import KeyedGenerator
     from envs.oracle import OracleEnv
     from envs.task_env import TaskEnv
     from envs.turns import python_turn
 
-__all__ = ["ENVS", "Family", "KeyedGenerator", "OracleEnv", "TaskEnv", "make", "python_turn"]
+__all__ = ["ENVS", "Family", "KeyedGenerator", "OracleEnv", "TaskEnv", "has_physics", "make", "python_turn"]
 
 _MODULES = {
     "ENVS": "families",
@@ -28,6 +28,7 @@ _MODULES = {
     "KeyedGenerator": "keyed_generator",
     "OracleEnv": "oracle",
     "TaskEnv": "task_env",
+    "has_physics": "families",
     "make": "families",
     "python_turn": "turns",
 }

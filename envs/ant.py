@@ -13,7 +13,7 @@ from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
 from envs.legged_com import LeggedCom, rotation_matrix
-from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.renderer import Renderer
 from envs.task_env import check_tasks
 
@@ -95,29 +95,27 @@ class Ant:
 
     action_size = 8
     horizon = 200
-    device = torch.device("cpu")
-    dtype = torch.float64
-    overlaps = True
     discrete = False
 
     def __init__(
-        self, num_tasks: int, episodes_per_task: int, protocol: Protocol, goal: Goal, num_threads: int = 0
+        self, num_tasks: int, episodes_per_task: int, protocol: Protocol, goal: Goal, simulate: Simulate = CpuPhysics
     ) -> None:
         self.num_tasks = num_tasks
         self.episodes_per_task = episodes_per_task
         self.action_bound = 1 / protocol.action_scale
         self.task_shape: tuple[int, ...] = (goal.task_size,)
         model = load_gymnasium_model("ant.xml", contact_forces=True)
-        self.physics = CpuPhysics(model, num_tasks, episodes_per_task, num_threads)
+        self.physics = simulate(model, num_tasks, episodes_per_task)
+        self.device, self.dtype, self.overlaps = self.physics.device, self.physics.dtype, self.physics.overlaps
         self.dt = protocol.substeps * model.opt.timestep
         self._protocol = protocol
         self._goal = goal
-        self._tasks = torch.zeros(num_tasks, 1, goal.task_size, dtype=self.dtype)
+        self._tasks = self.physics.qpos.new_zeros(num_tasks, 1, goal.task_size)
         self._forces = self.physics.field("cfrc_ext")  # [M, E, 14, 6]
         self._torsos = self.physics.field("xpos")  # [M, E, 14, 3]
-        self._center_of_mass = LeggedCom(model, TORSO) if protocol.pose else None
-        self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)  # terminated
-        self._place = torch.zeros(num_tasks, episodes_per_task, 2, dtype=self.dtype)  # m, of which v is the change
+        self._center_of_mass = LeggedCom(model, TORSO, self.physics.qpos) if protocol.pose else None
+        self._place = self.physics.qpos.new_zeros(num_tasks, episodes_per_task, 2)  # m, of which v is the change
+        self._never = self._place[:, :, 0] > 0  # terminated [M, E]
         self.observation_size = model.nq + model.nv + 6 * model.nbody + (12 if protocol.pose else -2)
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
@@ -125,16 +123,17 @@ class Ant:
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
         check_tasks(tasks, self.num_tasks, self.task_shape)
-        self._tasks = tasks.to(self.dtype)[:, None]
+        self._tasks = tasks.to(self.device, self.dtype)[:, None]
         self.physics.reset()
         qpos, qvel, scale = self.physics.qpos, self.physics.qvel, self._protocol.reset_scale
         if self._protocol.start_height is not None:
             qpos[:, :, 2] = self._protocol.start_height
         if self._protocol.uniform_reset:
-            qpos += generator.uniform(*qpos.shape, low=-scale, high=scale)
+            shake = generator.uniform(*qpos.shape, low=-scale, high=scale)
         else:
-            qpos += scale * generator.normal(*qpos.shape)
-        qvel += 0.1 * generator.normal(*qvel.shape)  # m/s, rad/s in both variants
+            shake = scale * generator.normal(*qpos.shape)
+        qpos += shake.to(self.device)
+        qvel += 0.1 * generator.normal(*qvel.shape).to(self.device)  # m/s, rad/s in both variants
         self.physics.forward()
         observations, self._place = self._observe()
         return observations
@@ -185,7 +184,7 @@ class Ant:
         return torch.cat([qpos, qvel, forces, rotation.flatten(2), center], dim=-1), center[:, :, :2]
 
 
-def ant_vel(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0) -> Ant:
+def ant_vel(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", simulate: Simulate = CpuPhysics) -> Ant:
     """Run at a target speed g (m/s), uniform in [0, 3]: reward 1 - |v - g| + 0.05 - costs; done when fallen."""
     goal = Goal(
         task_size=1,
@@ -196,10 +195,10 @@ def ant_vel(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", n
         clips_contact_cost=True,
         falls=True,
     )
-    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, num_threads)
+    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, simulate)
 
 
-def ant_dir(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0) -> Ant:
+def ant_dir(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", simulate: Simulate = CpuPhysics) -> Ant:
     """Run forward (g = 1) or backward (g = -1): reward g v + 0.05 - costs; done when fallen.
 
     In ProMP's version g is a vector, uniform on the unit circle, the reward for not having fallen is 1, and the control
@@ -225,10 +224,10 @@ def ant_dir(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", n
             clips_contact_cost=True,
             falls=True,
         )
-    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, num_threads)
+    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, simulate)
 
 
-def ant_goal(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0) -> Ant:
+def ant_goal(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", simulate: Simulate = CpuPhysics) -> Ant:
     """Run to a place g (m), uniform in a disc of radius 3: reward -|x - g|_1 - 0.1 |a|^2 - contact cost; never done."""
 
     def sample(num_tasks: int, generator: KeyedGenerator) -> Tensor:
@@ -244,7 +243,7 @@ def ant_goal(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", 
         clips_contact_cost=False,
         falls=False,
     )
-    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, num_threads)
+    return Ant(num_tasks, episodes_per_task, PROTOCOLS[variant], goal, simulate)
 
 
 def unit_circle(num_tasks: int, generator: KeyedGenerator) -> Tensor:

@@ -71,22 +71,16 @@ class Bandit:
         return BanditRenderer(task, width, height)
 
 
-def bandit(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
-) -> Bandit:
-    """Find the best of 5 arms. The variants agree; there are no threads."""
+def bandit(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Bandit:
+    """Find the best of 5 arms. The variants agree."""
     return Bandit(num_tasks, episodes_per_task, 5)
 
 
-def bandit_10(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
-) -> Bandit:
-    """Find the best of 10 arms. The variants agree; there are no threads."""
+def bandit_10(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Bandit:
+    """Find the best of 10 arms. The variants agree."""
     return Bandit(num_tasks, episodes_per_task, 10)
 
 
-def bandit_50(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
-) -> Bandit:
-    """Find the best of 50 arms. The variants agree; there are no threads."""
+def bandit_50(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Bandit:
+    """Find the best of 50 arms. The variants agree."""
     return Bandit(num_tasks, episodes_per_task, 50)

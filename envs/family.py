@@ -10,7 +10,8 @@ from envs.task_env import TaskEnv
 class Family:
     """A constructor, and the words for `--list-envs`."""
 
-    make: Callable[..., TaskEnv]  # of (num_tasks, episodes_per_task, variant=, num_threads=)
+    make: Callable[..., TaskEnv]  # of (num_tasks, episodes_per_task, variant=), and simulate= where it has physics
     task: str  # what a task is
     range: str  # what tasks are drawn from
     source: str
+    physics: bool = True  # whether it is simulated by MuJoCo

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
-from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.planar_com import PlanarCom
 from envs.renderer import Renderer
 from envs.task_env import check_tasks
@@ -66,9 +66,6 @@ class HalfCheetah:
 
     action_size = 6
     task_shape: tuple[int, ...] = (1,)
-    device = torch.device("cpu")
-    dtype = torch.float64
-    overlaps = True
     discrete = False
 
     def __init__(
@@ -79,37 +76,39 @@ class HalfCheetah:
         sample_goals: Callable[[int, KeyedGenerator], Tensor],
         running_reward: Callable[[Tensor, Tensor], Tensor],
         describe_goal: Callable[[float], str],
-        num_threads: int = 0,
+        simulate: Simulate = CpuPhysics,
     ) -> None:
         self.num_tasks = num_tasks
         self.episodes_per_task = episodes_per_task
         self.horizon = protocol.horizon
         self.action_bound = 1 / protocol.action_scale
-        self.physics = CpuPhysics(load_gymnasium_model("half_cheetah.xml"), num_tasks, episodes_per_task, num_threads)
+        self.physics = simulate(load_gymnasium_model("half_cheetah.xml"), num_tasks, episodes_per_task)
+        self.device, self.dtype, self.overlaps = self.physics.device, self.physics.dtype, self.physics.overlaps
         self.dt = protocol.substeps * self.physics.model.opt.timestep
         self.observation_size = 20 if protocol.center_of_mass else 17
         self._protocol = protocol
         self._sample_goals = sample_goals
         self._running_reward = running_reward
         self._describe_goal = describe_goal
-        self._goals = torch.zeros(num_tasks, 1, dtype=self.dtype)
-        self._center_of_mass = PlanarCom(self.physics.model, TORSO)
-        self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)  # terminated
-        self._x = torch.zeros(num_tasks, episodes_per_task, dtype=self.dtype)  # m, of which v is the change
+        self._goals = self.physics.qpos.new_zeros(num_tasks, 1)
+        self._center_of_mass = PlanarCom(self.physics.model, TORSO, self.physics.qpos)
+        self._x = self.physics.qpos.new_zeros(num_tasks, episodes_per_task)  # m, of which v is the change
+        self._never = self._x > 0  # terminated [M, E]
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         return self._sample_goals(num_tasks, generator)
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
         check_tasks(tasks, self.num_tasks, self.task_shape)
-        self._goals = tasks.to(self.dtype)
+        self._goals = tasks.to(self.device, self.dtype)
         self.physics.reset()
         scale = self._protocol.reset_scale
         if self._protocol.uniform_reset:
-            self.physics.qpos += generator.uniform(*self.physics.qpos.shape, low=-scale, high=scale)
+            shake = generator.uniform(*self.physics.qpos.shape, low=-scale, high=scale)
         else:
-            self.physics.qpos += scale * generator.normal(*self.physics.qpos.shape)
-        self.physics.qvel += 0.1 * generator.normal(*self.physics.qvel.shape)  # m/s, rad/s in both variants
+            shake = scale * generator.normal(*self.physics.qpos.shape)
+        self.physics.qpos += shake.to(self.device)
+        self.physics.qvel += 0.1 * generator.normal(*self.physics.qvel.shape).to(self.device)  # m/s, rad/s in both
         observations, self._x = self._observe()
         return observations
 
@@ -148,7 +147,7 @@ class HalfCheetah:
 
 
 def half_cheetah_vel(
-    num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0
+    num_tasks: int, episodes_per_task: int, variant: Variant = "maml", simulate: Simulate = CpuPhysics
 ) -> HalfCheetah:
     """Run at a target speed g (m/s), uniform in [0, 2] ("promp": [0, 3]): reward -|v - g| - 0.05 |a|^2."""
     protocol = PROTOCOLS[variant]
@@ -162,11 +161,11 @@ def half_cheetah_vel(
     def describe_goal(goal: float) -> str:
         return f"{goal:.2f} m/s"
 
-    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, describe_goal, num_threads)
+    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, describe_goal, simulate)
 
 
 def half_cheetah_dir(
-    num_tasks: int, episodes_per_task: int, variant: Variant = "maml", num_threads: int = 0
+    num_tasks: int, episodes_per_task: int, variant: Variant = "maml", simulate: Simulate = CpuPhysics
 ) -> HalfCheetah:
     """Run forward (g = 1) or backward (g = -1), with equal chances: reward g v - 0.05 |a|^2."""
 
@@ -181,4 +180,4 @@ def half_cheetah_dir(
         return "forward" if goal > 0 else "backward"
 
     protocol = PROTOCOLS[variant]
-    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, describe_goal, num_threads)
+    return HalfCheetah(num_tasks, episodes_per_task, protocol, sample_goals, running_reward, describe_goal, simulate)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from envs.ant import unit_circle
 from envs.keyed_generator import KeyedGenerator
-from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.renderer import Renderer
 from envs.task_env import check_tasks
 
@@ -36,25 +36,23 @@ class HumanoidDir:
     horizon = 200
     action_bound = 1 / ACTION_SCALE
     task_shape: tuple[int, ...] = (2,)
-    device = torch.device("cpu")
-    dtype = torch.float64
-    overlaps = True
     discrete = False
 
-    def __init__(self, num_tasks: int, episodes_per_task: int, num_threads: int = 0) -> None:
+    def __init__(self, num_tasks: int, episodes_per_task: int, simulate: Simulate = CpuPhysics) -> None:
         self.num_tasks = num_tasks
         self.episodes_per_task = episodes_per_task
         model = load_gymnasium_model("humanoid.xml", contact_forces=True)
-        self.physics = CpuPhysics(model, num_tasks, episodes_per_task, num_threads)
+        self.physics = simulate(model, num_tasks, episodes_per_task)
+        self.device, self.dtype, self.overlaps = self.physics.device, self.physics.dtype, self.physics.overlaps
         self.dt = SUBSTEPS * model.opt.timestep
         self.action_size = model.nu
-        self._range = torch.from_numpy(model.actuator_ctrlrange[:, 1].copy())
-        self._directions = torch.zeros(num_tasks, 1, 2, dtype=self.dtype)
+        self._range = torch.from_numpy(model.actuator_ctrlrange[:, 1]).to(self.physics.ctrl, copy=True)
+        self._directions = self.physics.qpos.new_zeros(num_tasks, 1, 2)
         names = ("cinert", "cvel", "qfrc_actuator", "cfrc_ext")
         self._observed = [self.physics.field(name).flatten(2) for name in names]  # [M, E, ...] each
         self._forces = self._observed[-1]
         self._centers = self.physics.field("subtree_com")  # [M, E, 14, 3]
-        self._center = torch.zeros(num_tasks, episodes_per_task, 2, dtype=self.dtype)  # m, of the whole body
+        self._center = self.physics.qpos.new_zeros(num_tasks, episodes_per_task, 2)  # m, of the whole body
         self.observation_size = model.nq - 2 + model.nv + sum(field.shape[2] for field in self._observed)
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
@@ -62,10 +60,10 @@ class HumanoidDir:
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
         check_tasks(tasks, self.num_tasks, self.task_shape)
-        self._directions = tasks.to(self.dtype)[:, None]
+        self._directions = tasks.to(self.device, self.dtype)[:, None]
         self.physics.reset()
         for state in (self.physics.qpos, self.physics.qvel):
-            state += generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE)
+            state += generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE).to(self.device)
         self.physics.forward()
         self._center = self._centers[:, :, TORSO, :2].clone()
         return self._observe()
@@ -105,10 +103,10 @@ class HumanoidDir:
 
 
 def humanoid_dir(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
+    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", simulate: Simulate = CpuPhysics
 ) -> HumanoidDir:
     """Walk in a direction, uniform on the unit circle: reward 0.25 d . v + 5 - costs; done when fallen.
 
     ProMP's, in both variants.
     """
-    return HumanoidDir(num_tasks, episodes_per_task, num_threads)
+    return HumanoidDir(num_tasks, episodes_per_task, simulate)

@@ -19,10 +19,11 @@ class LeggedCom:
     of mass at every step too, but for the last stage of its Runge-Kutta step, up to 5 mm from where the step ends.
     """
 
-    def __init__(self, model: mujoco.MjModel, root: int) -> None:
+    def __init__(self, model: mujoco.MjModel, root: int, like: Tensor) -> None:
         """root: the torso. Its joint is the first, those of the legs follow, a leg's two together.
 
-        Raises ValueError where the body is not of that form.
+        like: has the device and the dtype of the positions that will be given. Raises ValueError where the body is not
+        of that form.
         """
         if (model.nq - 7) % 2:
             raise ValueError(f"body {model.body(root).name} is not a torso on legs with two hinges each")
@@ -37,7 +38,7 @@ class LeggedCom:
         coefficients = np.linalg.lstsq(products, places, rcond=None)[0]
         if not np.allclose(products @ coefficients, places, rtol=0, atol=1e-12):
             raise ValueError(f"body {model.body(root).name} is not a torso on legs with two hinges each")
-        self._coefficients = torch.from_numpy(coefficients)
+        self._coefficients = torch.from_numpy(coefficients).to(like)
 
     def __call__(self, qpos: Tensor, rotation: Tensor) -> Tensor:
         """[..., 3] (m). qpos: [..., nq] (m, a quaternion, rad). rotation: [..., 3, 3], the torso's."""

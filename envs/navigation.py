@@ -73,8 +73,6 @@ class Navigation2D:
         return NavigationRenderer(task, width, height)
 
 
-def navigation_2d(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
-) -> Navigation2D:
-    """Reach a goal drawn from [-0.5, 0.5]^2 m: reward minus the distance. The variants agree; there are no threads."""
+def navigation_2d(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Navigation2D:
+    """Reach a goal drawn from [-0.5, 0.5]^2 m: reward minus the distance. The variants agree."""
     return Navigation2D(num_tasks, episodes_per_task)

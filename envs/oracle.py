@@ -26,7 +26,7 @@ class OracleEnv:
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
         observations = self._env.reset(tasks, generator)
-        told = tasks.to(observations.dtype).flatten(1)[:, None]
+        told = tasks.to(observations).flatten(1)[:, None]
         self._told = told.expand(-1, observations.shape[1], -1)
         return torch.cat([observations, self._told], dim=-1)
 

@@ -1,12 +1,13 @@
-"""MuJoCo on the CPU: all simulations of a model in one batch, behind live torch views."""
+"""What steps all simulations of a model at once, behind live torch views; and MuJoCo on the CPU, which does."""
 
 # pyright: reportAttributeAccessIssue=false
 # MuJoCo's extension modules ship no stubs: to pyright the package has no attributes.
 
 import importlib.util
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import mujoco
 import numpy as np
@@ -85,12 +86,67 @@ def load_gymnasium_model(file_name: str, contact_forces: bool = False) -> mujoco
         return model.compile()
 
 
-class CpuPhysics:
-    """`num_tasks * episodes_per_task` simulations of one model, stepped on a thread pool inside MuJoCo.
+class Physics(Protocol):
+    """`num_tasks * episodes_per_task` simulations of one model: `CpuPhysics`, or `envs.warp_physics.WarpPhysics`.
 
-    `qpos` [M, E, nq], `qvel` [M, E, nv] and `ctrl` [M, E, nu] are live float64 views of the state: reading them is
-    free, writing them sets the state. Results are bit-identical at any thread count.
+    `qpos` [M, E, nq], `qvel` [M, E, nv] and `ctrl` [M, E, nu] are live views of the state, on its device and in its
+    dtype: reading them is free, writing them sets the state.
     """
+
+    model: mujoco.MjModel  # nominal
+    device: torch.device
+    dtype: torch.dtype
+    overlaps: bool  # as of `envs.task_env.TaskEnv`
+    qpos: Tensor
+    qvel: Tensor
+    ctrl: Tensor
+
+    def field(self, name: str) -> Tensor:
+        """A live view [M, E, ...] of an MjData field.
+
+        Derived fields (`xpos`, `subtree_com`, ...) are read-only. After `step` they describe the state before its last
+        substep; with the Runge-Kutta integrator the last stage of that substep, which ends where the new state is.
+        """
+        ...
+
+    def model_field(self, name: str) -> Tensor:
+        """A live view [M, E, ...] of a field of the simulations' own models; `set_const` makes MuJoCo follow it."""
+        ...
+
+    def set_const(self) -> None:
+        """Compute anew what MuJoCo derives from masses, inertias and the like."""
+        ...
+
+    def reset(self) -> None:
+        """Put every simulation into the model's default state, without computing what derives from it."""
+        ...
+
+    def forward(self) -> None:
+        """Compute what derives from the present state: the derived fields that `field` gave."""
+        ...
+
+    def end(self, simulations: Tensor) -> None:
+        """Leave simulations [M, E] bool as they are until `reset`: their episodes are over."""
+        ...
+
+    def step(self, substeps: int) -> None:
+        """Advance every simulation that has not ended by `substeps` time steps."""
+        ...
+
+    def diverged(self) -> Tensor:
+        """[M, E] bool: simulations that became unstable since `reset`."""
+        ...
+
+
+Simulate = Callable[[mujoco.MjModel, int, int], Physics]  # of a model, num_tasks and episodes_per_task
+
+
+class CpuPhysics:
+    """`Physics` in float64, stepped on a thread pool inside MuJoCo. Results are bit-identical at any thread count."""
+
+    device = torch.device("cpu")
+    dtype = torch.float64
+    overlaps = True
 
     def __init__(self, model: mujoco.MjModel, num_tasks: int, episodes_per_task: int, num_threads: int = 0) -> None:
         """num_threads: size of MuJoCo's thread pool; 0 takes one per CPU."""
@@ -104,42 +160,31 @@ class CpuPhysics:
         self.ctrl = self.field("ctrl")
 
     def field(self, name: str) -> Tensor:
-        """A live view [M, E, ...] of an MjData field, as `mujoco.batch.Batch.bind` has it.
-
-        Derived fields (`xpos`, `subtree_com`, ...) are read-only. After `step` they describe the state before its last
-        substep; with the Runge-Kutta integrator the last stage of that substep, which ends where the new state is.
-        """
         return torch.from_dlpack(self.batch.bind(name)).unflatten(0, self._shape)
 
     def model_field(self, name: str) -> Tensor:
-        """A live view [M, E, ...] of a field of the simulations' own models; `set_const` makes MuJoCo follow it."""
         return torch.from_dlpack(self.batch.expand(name)).unflatten(0, self._shape)
 
     def set_const(self) -> None:
-        """Compute anew what MuJoCo derives from masses, inertias and the like."""
         self.batch.set_const()
 
     def reset(self) -> None:
-        """Put every simulation into the model's default state, without computing what derives from it."""
         self._failed[:] = False
         self.running = None
         with quiet_mujoco:
             self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
     def forward(self) -> None:
-        """Compute what derives from the present state: the derived fields that `field` gave."""
         with quiet_mujoco:
             self.batch.forward()
 
     def end(self, simulations: Tensor) -> None:
-        """Leave simulations [M, E] bool as they are until `reset`: their episodes are over."""
         ended = simulations.flatten()
         if ended.any():
             running = np.arange(self.batch.nsim) if self.running is None else self.running
             self.running = running[~ended.numpy()[running]]
 
     def step(self, substeps: int) -> None:
-        """Advance every simulation that has not ended by `substeps` time steps."""
         with quiet_mujoco:
             try:
                 with turn_given_away():

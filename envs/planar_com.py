@@ -21,8 +21,11 @@ class PlanarCom:
     from positions, which costs half as much again as a step of the half-cheetah.
     """
 
-    def __init__(self, model: mujoco.MjModel, root: int) -> None:
-        """root: the body whose tree it is. Raises ValueError where the tree is not of that form."""
+    def __init__(self, model: mujoco.MjModel, root: int, like: Tensor) -> None:
+        """root: the body whose tree it is. like: has the device and the dtype of the positions that will be given.
+
+        Raises ValueError where the tree is not of that form.
+        """
         slides, hinges = np.zeros((model.nq, 3)), np.zeros((model.nq, model.nbody))
         tree = [body for body in range(model.nbody) if model.body_rootid[body] == root]
         coefficients = np.zeros((model.nbody, 3))
@@ -46,10 +49,13 @@ class PlanarCom:
             if not np.array_equal(model.body_quat[body], [1, 0, 0, 0]):
                 raise ValueError(f"body {model.body(body).name} is turned against its parent")
         x, y, z = coefficients[tree].T / model.body_subtreemass[root]
-        self._joints = torch.from_numpy(np.hstack([hinges[:, tree], slides]))  # [nq, B + 3]: to phi, and the root
+        self._joints = torch.from_numpy(np.hstack([hinges[:, tree], slides])).to(
+            like
+        )  # [nq, B + 3]: to phi, and the root
         # cos phi and sin phi of every body -> x, y, z; a positive angle turns z towards x.
-        self._rotated = torch.from_numpy(np.stack([np.r_[x, z], np.zeros(2 * len(tree)), np.r_[z, -x]], axis=1))
-        self._place = torch.from_numpy(model.body_pos[root] + [0, y.sum(), 0])
+        rotated = np.stack([np.r_[x, z], np.zeros(2 * len(tree)), np.r_[z, -x]], axis=1)
+        self._rotated = torch.from_numpy(rotated).to(like)
+        self._place = torch.from_numpy(model.body_pos[root] + [0, y.sum(), 0]).to(like)
 
     def __call__(self, qpos: Tensor) -> Tensor:
         """[..., 3] (m), from joint positions [..., nq] (m, rad)."""

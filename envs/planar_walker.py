@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
-from envs.physics import CpuPhysics, load_gymnasium_model
+from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.random_model import RandomModel
 from envs.renderer import Renderer
 from envs.task_env import check_tasks
@@ -46,9 +46,6 @@ class PlanarWalker:
 
     horizon = 200
     action_bound = 1 / ACTION_SCALE
-    device = torch.device("cpu")
-    dtype = torch.float64
-    overlaps = True
     discrete = False
 
     def __init__(
@@ -58,13 +55,14 @@ class PlanarWalker:
         body: Body,
         running_reward: Callable[[Tensor, Tensor], Tensor],
         randomised: bool,
-        num_threads: int = 0,
+        simulate: Simulate = CpuPhysics,
     ) -> None:
         """randomised: whether tasks are bodies (`envs.random_model`), or directions [1]."""
         self.num_tasks = num_tasks
         self.episodes_per_task = episodes_per_task
         model = load_gymnasium_model(body.model)
-        self.physics = CpuPhysics(model, num_tasks, episodes_per_task, num_threads)
+        self.physics = simulate(model, num_tasks, episodes_per_task)
+        self.device, self.dtype, self.overlaps = self.physics.device, self.physics.dtype, self.physics.overlaps
         self.dt = SUBSTEPS * model.opt.timestep
         self.observation_size = model.nq - 1 + model.nv
         self.action_size = model.nu
@@ -72,21 +70,21 @@ class PlanarWalker:
         self.task_shape: tuple[int, ...] = self.random_model.task_shape if self.random_model else (1,)
         self._body = body
         self._running_reward = running_reward
-        self._tasks = torch.zeros(num_tasks, *self.task_shape, dtype=self.dtype)
+        self._tasks = self.physics.qpos.new_zeros(num_tasks, *self.task_shape)
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         if self.random_model:
             return self.random_model.sample(num_tasks, generator)
-        return torch.where(generator.uniform(num_tasks, 1) < 0.5, 1.0, -1.0).to(self.dtype)
+        return torch.where(generator.uniform(num_tasks, 1) < 0.5, 1.0, -1.0).to(torch.float64)
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
         check_tasks(tasks, self.num_tasks, self.task_shape)
-        self._tasks = tasks.to(self.dtype)
+        self._tasks = tasks.to(self.device, self.dtype)
         if self.random_model:
-            self.random_model.apply(self.physics, self._tasks)
+            self.random_model.apply(self.physics, tasks)
         self.physics.reset()
         for state in (self.physics.qpos, self.physics.qvel):
-            state += generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE)
+            state += generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE).to(self.device)
         return self._observe()
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -134,30 +132,30 @@ class PlanarWalker:
 
 
 def walker_dir(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
+    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", simulate: Simulate = CpuPhysics
 ) -> PlanarWalker:
     """Walk forward (g = 1) or backward (g = -1), with equal chances: reward g v + 1 - 0.001 |a|^2; done when fallen.
 
     ProMP's, in both variants.
     """
-    return PlanarWalker(num_tasks, episodes_per_task, WALKER, lambda v, goals: goals * v, False, num_threads)
+    return PlanarWalker(num_tasks, episodes_per_task, WALKER, lambda v, goals: goals * v, False, simulate)
 
 
 def walker_rand_params(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
+    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", simulate: Simulate = CpuPhysics
 ) -> PlanarWalker:
     """Walk with a body of random mass, inertia, friction and damping: reward v + 1 - 0.001 |a|^2; done when fallen.
 
     ProMP's, in both variants.
     """
-    return PlanarWalker(num_tasks, episodes_per_task, WALKER, lambda v, tasks: v, True, num_threads)
+    return PlanarWalker(num_tasks, episodes_per_task, WALKER, lambda v, tasks: v, True, simulate)
 
 
 def hopper_rand_params(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
+    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", simulate: Simulate = CpuPhysics
 ) -> PlanarWalker:
     """Hop with a body of random mass, inertia, friction and damping: reward v + 1 - 0.001 |a|^2; done when fallen.
 
     ProMP's, in both variants.
     """
-    return PlanarWalker(num_tasks, episodes_per_task, HOPPER, lambda v, tasks: v, True, num_threads)
+    return PlanarWalker(num_tasks, episodes_per_task, HOPPER, lambda v, tasks: v, True, simulate)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
-from envs.physics import CpuPhysics
+from envs.physics import Physics
 
 MAX_EXPONENT = 3.0
 # Field of the model and base of its factor, base^x with x uniform in [-3, 3] for each element (Rothfuss et al. 2019).
@@ -41,10 +41,10 @@ class RandomModel:
             for (name, nominal), part in zip(self._nominal.items(), parts, strict=True)
         }
 
-    def apply(self, physics: CpuPhysics, tasks: Tensor) -> None:
+    def apply(self, physics: Physics, tasks: Tensor) -> None:
         """Give each of the M tasks' simulations its body, and the constants that MuJoCo derives from it."""
         for name, values in self.fields(tasks).items():
-            physics.model_field(name).copy_(values[:, None].expand_as(physics.model_field(name)))
+            physics.model_field(name).copy_(values[:, None])
         physics.set_const()
 
     def single(self, task: Tensor) -> mujoco.MjModel:

@@ -80,8 +80,6 @@ class TabularMdp:
         return torch.nn.functional.one_hot(self._state, STATES).to(self.dtype)
 
 
-def tabular_mdp(
-    num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml", num_threads: int = 0
-) -> TabularMdp:
-    """Collect rewards in a random process of 10 states and 5 actions. The variants agree; there are no threads."""
+def tabular_mdp(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> TabularMdp:
+    """Collect rewards in a random process of 10 states and 5 actions. The variants agree."""
     return TabularMdp(num_tasks, episodes_per_task)

@@ -1,8 +1,8 @@
 """The contract that every family of tasks keeps.
 
 Shapes: `M` tasks, `E` episodes per task, `O` observation, `A` action. All `M * E` simulations advance in one call.
-All tensors are on the env's `device`, in its `dtype`. What `reset` and `step` return may be a view of the live state:
-it holds until the next call.
+All tensors are on the env's `device`, in its `dtype`, but tasks, which are float64 on the CPU. What `reset` and `step`
+return may be a view of the live state: it holds until the next call.
 """
 
 from typing import Protocol, runtime_checkable

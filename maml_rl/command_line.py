@@ -31,6 +31,9 @@ class Options(Config):
 FREE_ON_RESUME = [
     "iterations",
     "device",
+    "physics",
+    "warp_contacts",
+    "warp_constraints",
     "num_threads",
     "checkpoint_every",
     "keep_best",

@@ -88,7 +88,14 @@ class Config:
     min_log_std: Annotated[float, Within(-20, 5)] = log(1e-6)
     """Floor of the policy's log standard deviation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where policy, adaptation and outer step run; auto takes CUDA where there is one. Physics runs on the CPU."""
+    """Where policy, adaptation and outer step run; auto takes CUDA where there is one."""
+    physics: Literal["auto", "cpu", "warp"] = "auto"
+    """What simulates MuJoCo's families: MuJoCo on the CPU, in float64, or MuJoCo Warp on the device, in float32. auto
+    takes warp on CUDA, where mujoco-warp is installed and the family is one of MuJoCo's."""
+    warp_contacts: Annotated[int, Within(0, 100_000)] = 0
+    """Contacts that warp has room for in each simulation, on average; 0 takes the most that the model can have."""
+    warp_constraints: Annotated[int, Within(0, 100_000)] = 0
+    """Rows of constraints that warp has room for in each simulation; 0 takes the most that the model can have."""
     num_threads: Annotated[int, Within(0, 1024)] = 0
     """CPU threads of the physics and of PyTorch; 0 takes one per CPU. Under torchrun: of each rank, and 0 divides the
     CPUs of a machine among its ranks."""

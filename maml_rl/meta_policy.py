@@ -76,6 +76,8 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
         return policy_of(config)
 
     state, config = load_checkpoint(path, trusted_policy)
+    # Wherever it was trained: the CPU's physics is everywhere, and a replay on it leads through the very same states.
+    config = dataclasses.replace(config, physics="cpu")
     return MetaPolicy(config, policy_of(config), state.theta, state.iteration)
 
 
@@ -134,4 +136,4 @@ def _for_one_task(config: Config, episodes: int | None) -> Config:
     episodes = config.episodes_per_task if episodes is None else episodes
     if episodes < 1:
         raise ValueError(f"episodes: got {episodes}, allowed: an integer >= 1")
-    return dataclasses.replace(config, num_tasks=1, episodes_per_task=episodes)
+    return dataclasses.replace(config, num_tasks=1, episodes_per_task=episodes, physics="cpu")

@@ -30,7 +30,7 @@ DESCRIPTION = (
 SUFFIXES = [".png", ".pdf", ".svg"]
 # Options that make no other experiment of a run.
 SAME_EXPERIMENT = ["seed", "iterations", "device", "num_threads", "checkpoint_every"]
-SAME_EXPERIMENT += ["keep_best", "validate_every", "video_every"]
+SAME_EXPERIMENT += ["physics", "warp_contacts", "warp_constraints", "keep_best", "validate_every", "video_every"]
 
 
 @dataclass(frozen=True)

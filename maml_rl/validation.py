@@ -74,7 +74,8 @@ class Validator:
 
     def _make_video(self, state: State, writer: MetricsWriter) -> None:
         assert self._record.run_dir, "who has a writer has a run directory"
-        config = dataclasses.replace(self._config, num_tasks=1)
+        # A replay leads through the very same states on the CPU only.
+        config = dataclasses.replace(self._config, num_tasks=1, physics="cpu")
         tasks = self._tasks(1)
         adaptation = adapt_and_roll_out(
             config,

@@ -1,9 +1,13 @@
 """What a configuration stands for: its env, its policy, its device."""
 
+import importlib.util
+from functools import partial
+
 import torch
 
 import envs
 from envs import OracleEnv, TaskEnv
+from envs.physics import Simulate
 from maml_rl.config import Config, UsageError
 from maml_rl.parallel import num_cpus
 from maml_rl.policies import MlpPolicy
@@ -14,10 +18,13 @@ def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
 
     The policy of one part is then computed while the other is in the physics. Neither what a part computes nor the
     number of parts depends on the number of threads. parts: 1 for an env of all tasks in any case.
+
+    Raises UsageError where the physics cannot be, and envs.errors.FamilyError where the family cannot.
     """
+    simulate = choose_physics(config)
 
     def make(num_tasks: int, num_threads: int) -> TaskEnv:
-        env = envs.make(config.env, num_tasks, config.episodes_per_task, config.variant, num_threads)
+        env = envs.make(config.env, num_tasks, config.episodes_per_task, config.variant, num_threads, simulate)
         return OracleEnv(env) if config.algorithm == "oracle" else env
 
     num_threads = config.num_threads or num_cpus()
@@ -39,6 +46,27 @@ def make_policy(config: Config, env: TaskEnv) -> MlpPolicy:
         config.min_log_std,
         env.discrete,
     )
+
+
+def choose_physics(config: Config) -> Simulate | None:
+    """What makes MuJoCo Warp's physics on the device, or None for the CPU's. Raises UsageError where it cannot be."""
+    if config.physics == "cpu":
+        return None
+    device = choose_device(config.device)
+    if device.type == "cuda":  # of several ranks each has set its own
+        device = torch.device("cuda", torch.cuda.current_device())
+    installed = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
+    if config.physics == "auto" and not (device.type == "cuda" and installed and envs.has_physics(config.env)):
+        return None
+    if not envs.has_physics(config.env):
+        reason = f"{config.env} has no physics of MuJoCo's"
+        raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
+    if not installed:
+        reason = "MuJoCo Warp is not installed: pip install mujoco-warp"
+        raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
+    from envs.warp_physics import WarpPhysics  # Warp takes seconds to import
+
+    return partial(WarpPhysics, device=device, contacts=config.warp_contacts, constraints=config.warp_constraints)
 
 
 def choose_device(device: str, local_rank: int = 0, local_size: int = 1) -> torch.device:

@@ -9,9 +9,9 @@ from envs.physics import load_gymnasium_model
 
 def test_place_and_rotation_equal_mujoco() -> None:
     model = load_gymnasium_model("ant.xml")
-    center_of_mass = LeggedCom(model, 1)
     data = mujoco.MjData(model)
     qpos = 2 * torch.randn(50, model.nq, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    center_of_mass = LeggedCom(model, 1, qpos)
     for each in qpos:
         data.qpos[:] = each.numpy()
         mujoco.mj_kinematics(model, data)
@@ -31,4 +31,4 @@ def test_another_body_is_an_error(legs: str) -> None:
     torso = f'<body name="torso"><freejoint/><geom size=".1"/>{legs}</body>'
     model = mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{torso}</worldbody></mujoco>")
     with pytest.raises(ValueError, match="torso is not a torso on legs"):
-        LeggedCom(model, 1)
+        LeggedCom(model, 1, torch.empty(0))

@@ -10,7 +10,7 @@ def test_equals_mujoco() -> None:
     model = load_gymnasium_model("half_cheetah.xml")
     data = mujoco.MjData(model)
     qpos = 2 * torch.randn(20, model.nq, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    com = PlanarCom(model, root=1)(qpos)
+    com = PlanarCom(model, 1, qpos)(qpos)
     for row, expected in zip(com, qpos, strict=True):
         data.qpos[:] = expected.numpy()
         mujoco.mj_forward(model, data)
@@ -20,4 +20,4 @@ def test_equals_mujoco() -> None:
 @pytest.mark.parametrize("file_name", ["ant.xml", "reacher.xml"])
 def test_a_body_that_leaves_the_plane_is_an_error(file_name: str) -> None:
     with pytest.raises(ValueError, match="does not keep the body in the x-z plane"):
-        PlanarCom(load_gymnasium_model(file_name), root=1)
+        PlanarCom(load_gymnasium_model(file_name), 1, torch.empty(0))

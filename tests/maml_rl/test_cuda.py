@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from envs import KeyedGenerator
+from maml_rl.config import Config, merge
 from maml_rl.maml import meta_objective
 from maml_rl.samples import Samples
+from maml_rl.wiring import make_envs
 from tests.maml_rl.test_train import TINY, main, metrics
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -21,11 +24,38 @@ def test_the_meta_objective_is_the_same(five_parameters, draw_samples, theta) ->
     assert cuda.evaluate(0.9 * theta.cuda()) == pytest.approx(cpu.evaluate(0.9 * theta))
 
 
-@pytest.mark.parametrize("env", ["navigation-2d", "halfcheetah-vel"])
-def test_a_run_on_cuda_follows_the_one_on_the_cpu(tmp_path, env) -> None:
+@pytest.mark.parametrize(
+    ("env", "physics"),
+    [
+        ("navigation-2d", "cpu"),
+        ("halfcheetah-vel", "cpu"),
+        ("halfcheetah-vel", "warp"),
+        ("ant-dir", "warp"),
+        ("hopper-rand-params", "warp"),
+    ],
+)
+def test_a_run_on_cuda_follows_the_one_on_the_cpu(tmp_path, env, physics) -> None:
     for device in ("cpu", "cuda"):
         arguments = ["--env", env, *TINY, "--iterations", "2", "--run-dir", str(tmp_path / device), "--device", device]
-        assert main(arguments) == 0
+        assert main([*arguments, "--physics", physics]) == 0
     for cpu, cuda in zip(metrics(tmp_path / "cpu"), metrics(tmp_path / "cuda"), strict=True):
         for key in ("return/pre", "return/post", "loss", "kl"):
             assert cuda[key] == pytest.approx(cpu[key], rel=1e-2, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["halfcheetah-vel", "ant-vel", "hopper-rand-params"])
+def test_nothing_in_a_rollout_on_warp_waits_for_the_device(name) -> None:
+    """But the transfers of start states and noise at its beginning, and what `diverged` reads at its end."""
+    values = {"env": name, "num_tasks": 3, "episodes_per_task": 4, "device": "cuda", "physics": "warp"}
+    [env] = make_envs(merge(Config(), values))
+    tasks, actions = env.sample_tasks(3, KeyedGenerator(0, 0)), torch.zeros(3, 4, env.action_size, device="cuda")
+    for _ in range(2):  # the first compiles, the second records
+        env.reset(tasks, KeyedGenerator(0, 1))
+        env.step(actions)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(5):
+            env.step(actions)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert not env.diverged().any()

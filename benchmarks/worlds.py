@@ -1,0 +1,112 @@
+"""Sampling at growing numbers of simulations (MuJoCo Warp: worlds): env steps per second, and where the time goes.
+
+physics_share and policy_share are the seconds of the horizon's physics alone, and of its policy alone, over those of
+`collect`; the rest is rewards, observations, draws and copies. On CUDA PyTorch's profiler adds the share of `collect`
+in which the device computes at all, and the share of that which Warp's kernels have.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import tyro
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile, supported_activities
+
+from benchmarks.measure import machine, median_seconds, peak_memory_gb
+from envs import KeyedGenerator
+from envs.ant import Ant
+from envs.half_cheetah import HalfCheetah
+from envs.humanoid import HumanoidDir
+from envs.planar_walker import PlanarWalker
+from maml_rl.config import Config, merge
+from maml_rl.parallel import one_torch_thread, use_threads
+from maml_rl.policies import MlpPolicy
+from maml_rl.sampler import collect
+from maml_rl.wiring import choose_device, make_envs
+
+WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
+
+
+@dataclass(frozen=True)
+class Options:
+    env: str = "halfcheetah-vel"
+    variant: Literal["maml", "promp"] = "maml"
+    worlds: tuple[int, ...] = ()
+    """Numbers of simulations, in tasks of 20 episodes. Default: 800, 8,000 and 80,000 on CUDA, else 80 and 800."""
+    horizon: int = 200
+    repeats: int = 3
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
+
+
+@torch.no_grad()
+@one_torch_thread()
+def measure(options: Options, worlds: int) -> dict[str, float]:
+    """Medians over the repeats, the first turn left out: it compiles and records."""
+    device = choose_device(options.device)
+    num_tasks, episodes = (worlds // 20, 20) if worlds >= 20 else (1, worlds)
+    values = {"env": options.env, "variant": options.variant, "num_tasks": num_tasks, "episodes_per_task": episodes}
+    [env] = make_envs(merge(Config(), values | {"device": options.device, "physics": options.physics}), parts=1)
+    assert isinstance(env, Ant | HalfCheetah | HumanoidDir | PlanarWalker)
+    policy = MlpPolicy(env.observation_size, env.action_size)
+    theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(num_tasks, -1).contiguous()
+    tasks = env.sample_tasks(num_tasks, KeyedGenerator(1, 0))
+    substeps = round(env.dt / env.physics.model.opt.timestep)
+    observations = torch.zeros(num_tasks, episodes, env.observation_size, device=device)
+    noise = torch.zeros(num_tasks, episodes, env.action_size, device=device)
+
+    def sample() -> None:
+        collect([env], policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon)
+
+    def physics() -> None:
+        env.physics.reset()
+        for _ in range(options.horizon):
+            env.physics.step(substeps)
+
+    def act() -> None:
+        distribution = policy.at(theta_M)
+        for _ in range(options.horizon):
+            distribution(observations).sample(noise)
+
+    sampling, stepping, acting = median_seconds(sample, physics, act, repeats=options.repeats, device=device)
+    row = {
+        "worlds": num_tasks * episodes,
+        "env_steps_per_second": round(num_tasks * episodes * options.horizon / sampling),
+        "seconds": round(sampling, 3),
+        "physics_share": round(stepping / sampling, 3),
+        "policy_share": round(acting / sampling, 3),
+        "rest_share": round(1 - (stepping + acting) / sampling, 3),
+    }
+    if device.type == "cuda":
+        kernels = kernel_seconds(sample)
+        busy, warp = sum(kernels.values()), sum(value for name, value in kernels.items() if WARP_KERNEL in name)
+        row |= {"device_busy_share": round(busy / sampling, 3), "warp_kernels_share": round(warp / busy, 3)}
+        row |= {"peak_device_memory_gb": round(used_memory_gb(device), 2)}
+    return row | {"peak_memory_gb": round(peak_memory_gb(), 2)}
+
+
+def kernel_seconds(function: Callable[[], object]) -> dict[str, float]:
+    """Seconds on the device in each kernel, copy and fill that a call of `function` launches."""
+    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    with profile(activities=[each for each in activities if each in supported_activities()]) as profiler:
+        function()
+    on_device = [event for event in profiler.key_averages() if event.device_type != DeviceType.CPU]
+    return {event.key: event.self_device_time_total / 1e6 for event in on_device}
+
+
+def used_memory_gb(device: torch.device) -> float:
+    """Memory in use on the device, GB: Warp's and PyTorch's."""
+    free, total = torch.cuda.mem_get_info(device)
+    return (total - free) / 1e9
+
+
+if __name__ == "__main__":
+    options = tyro.cli(Options, description=__doc__)
+    use_threads(0)
+    sweep = options.worlds or ((800, 8_000, 80_000) if choose_device(options.device).type == "cuda" else (80, 800))
+    rows = [measure(options, worlds) for worlds in sweep]
+    setting = {"benchmark": "worlds", "env": options.env, "variant": options.variant, "physics": options.physics}
+    print(json.dumps(setting | {"results": rows} | machine(choose_device(options.device))))
