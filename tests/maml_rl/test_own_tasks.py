@@ -37,6 +37,8 @@ def command(*arguments: str, env: str = ENV) -> subprocess.Popen[str]:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
+        # Where a shell runs the tests in the background, they and their children begin with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
