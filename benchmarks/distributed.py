@@ -31,6 +31,7 @@ class Options:
     num_tasks: int | None = None
     iterations: int = 3
     device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
 
 
 class Traffic:
@@ -52,7 +53,8 @@ class Traffic:
 
 def measure(options: Options, ranks: Ranks) -> dict[str, float]:
     """Medians over the iterations after the first, on one rank of those that torchrun has started."""
-    values = {"device": options.device} | ({"num_tasks": options.num_tasks} if options.num_tasks else {})
+    values = {"device": options.device, "physics": options.physics}
+    values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
     config = merge(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
     device = choose_device(config.device, ranks.local_rank, ranks.local_size)
     ranks = ranks.on(device)
