@@ -1,7 +1,9 @@
 """Ranks: the processes of one run, as torchrun starts them, and what they say to each other."""
 
 import contextlib
+import ctypes
 import os
+import signal
 import socket
 import sys
 import time
@@ -18,6 +20,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from envs.errors import FamilyError
 from maml_rl.config import UsageError
 
+PR_SET_PDEATHSIG = 1  # of Linux's sys/prctl.h
 FOREVER = timedelta(days=365)  # the first rank may film or draw for as long as it takes
 
 
@@ -134,6 +137,7 @@ def join_ranks() -> Iterator[Ranks]:
     if not dist.is_torchelastic_launched():
         yield ALONE
         return
+    _end_with_launcher()
     rank, size, local_rank, local_size = (
         int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     )
@@ -145,6 +149,12 @@ def join_ranks() -> Iterator[Ranks]:
     with contextlib.redirect_stdout(output):
         yield Ranks(rank, size, local_rank, local_size, control, vectors, launcher)
     dist.destroy_process_group()
+
+
+def _end_with_launcher() -> None:
+    """Have the system send SIGTERM where torchrun is killed: nobody else would end its ranks (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _meeting_place(launcher: Store, rank: int) -> Store:

@@ -62,7 +62,7 @@ def choose_physics(config: Config) -> Simulate | None:
         reason = f"{config.env} has no physics of MuJoCo's"
         raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
     if not installed:
-        reason = "MuJoCo Warp is not installed: pip install mujoco-warp"
+        reason = "MuJoCo Warp is not installed: pip install '.[gpu]'"
         raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
     from envs.warp_physics import WarpPhysics  # Warp takes seconds to import
 

@@ -95,6 +95,19 @@ def test_an_error_on_one_rank_ends_all(tmp_path) -> None:
     assert (tmp_path / "run" / "checkpoints" / "iteration-000001.safetensors").exists()
 
 
+def test_no_rank_outlives_torchrun(tmp_path) -> None:
+    process = torchrun(tmp_path, 2, [], "--run-dir", "run", "--iterations", "100000")
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "run" / "metrics.jsonl").exists() or not metrics(tmp_path / "run"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    _, stderr = process.communicate(timeout=60)  # the ranks hold the other end: it comes back when they are gone
+    assert "go on with" in stderr
+
+
 def test_shares_follow_one_another_and_differ_by_one_at_most() -> None:
     for size, num_tasks in [(1, 1), (2, 5), (4, 5), (3, 9), (5, 5), (64, 100)]:
         shares = [Ranks(rank, size).share(num_tasks) for rank in range(size)]
