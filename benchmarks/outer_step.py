@@ -19,6 +19,7 @@ import tyro
 
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
+from maml_rl.config import Config
 from maml_rl.maml import meta_objective
 from maml_rl.parallel import use_threads
 from maml_rl.policies import MlpPolicy
@@ -34,8 +35,9 @@ class Options:
     observation_size: int = 20
     action_size: int = 6
     hidden_sizes: tuple[int, ...] = (100, 100)
-    nonlinearity: Literal["relu", "tanh"] = "relu"
-    curvature_fraction: float = 1.0
+    nonlinearity: Literal["relu", "tanh"] = "tanh"
+    curvature_stride: int = Config.curvature_stride
+    cg_iterations: int = Config.cg_iterations
     repeats: int = 5
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
@@ -45,7 +47,7 @@ class Options:
 def product_flop(options: Options) -> int:
     sizes = (options.observation_size, *options.hidden_sizes, options.action_size)
     first, *rest = (size_in * size_out for size_in, size_out in pairwise(sizes))
-    steps = round(options.curvature_fraction * options.steps_per_task)
+    steps = options.steps_per_task // options.curvature_stride
     return 2 * (6 * first + 16 * sum(rest)) * options.num_tasks * steps
 
 
@@ -70,17 +72,18 @@ def main(options: Options) -> None:
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
     before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)
     x, weight = torch.randn(4000, 100, device=device), torch.randn(100, 100, device=device)
-    objective = meta_objective(policy, theta, [before], post, 0.1, options.curvature_fraction)
+    objective = meta_objective(policy, theta, [before], post, 0.1, options.curvature_stride)
 
     def outer_step() -> None:
-        fresh = meta_objective(policy, theta, [before], post, 0.1, options.curvature_fraction)
+        fresh = meta_objective(policy, theta, [before], post, 0.1, options.curvature_stride)
         step = trust_region_step(
             theta,
+            fresh.loss,
             fresh.gradient,
             fresh.fisher_vector_product,
             fresh.evaluate,
             max_kl=0.01,
-            cg_iterations=10,
+            cg_iterations=options.cg_iterations,
             cg_damping=1e-5,
             max_backtracks=15,
             backtrack_ratio=0.8,

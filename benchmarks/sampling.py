@@ -1,7 +1,7 @@
 """Env steps per second of `collect`, over those of the physics alone: on the CPU a bare `Batch.step` loop.
 
 Both run the same episodes: the loop starts from the same states and replays the same controls, with the same
-simulations, substeps and threads. Simulations rest in both once their episode has terminated.
+simulations, substeps and threads. A simulation whose episode ends is put back to its start in both.
 """
 
 import json
@@ -57,6 +57,8 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     for action in actions:
         ends.append(env.step(action)[2].clone())
         controls.append(env.physics.ctrl.clone())
+        if ends[-1].any():
+            env.restart(ends[-1])
 
     def loop() -> None:
         env.physics.reset()
@@ -65,16 +67,17 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
         for control, ended in zip(controls, ends, strict=True):
             env.physics.ctrl.copy_(control)
             env.physics.step(substeps)
-            env.physics.end(ended)
+            if ended.any():
+                env.physics.restart(ended)
+                env.physics.qpos[ended], env.physics.qvel[ended] = qpos[ended], qvel[ended]
 
     simulations = options.num_tasks * options.episodes_per_task
-    ended_before = torch.stack(ends).cumsum(dim=0) - torch.stack(ends).long() > 0
-    env_steps = int((~ended_before).sum())
+    env_steps = simulations * options.horizon
     sampling, physics = median_seconds(sample, loop, repeats=options.repeats, device=device)
     return {
         "variant": variant,
         "substeps": substeps,
-        "steps_before_the_end": round(env_steps / simulations, 1),
+        "episodes_per_simulation": round(1 + float(torch.stack(ends).sum()) / simulations, 1),
         "collect_steps_per_second": round(env_steps / sampling),
         "physics_steps_per_second": round(env_steps / physics),
         "ratio": round(physics / sampling, 3),

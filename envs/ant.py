@@ -3,11 +3,15 @@
 Finn et al. 2017, section 5.3; Rothfuss et al. 2019 (ProMP).
 """
 
+# pyright: reportAttributeAccessIssue=false
+# MuJoCo's extension modules ship no stubs: to pyright the package has no attributes.
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
 from typing import Literal, NamedTuple
 
+import mujoco
 import torch
 from torch import Tensor
 
@@ -15,11 +19,11 @@ from envs.keyed_generator import KeyedGenerator
 from envs.legged_com import LeggedCom, rotation_matrix
 from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.renderer import Renderer
+from envs.start_states import StartStates
 from envs.task_env import check_tasks
 
 TORSO = 1  # body id
 MIN_HEIGHT, MAX_HEIGHT = 0.2, 1.0  # m, of the torso: outside the ant has fallen, or leapt
-START_HEIGHT = 0.55  # m, the initial position that the model's author gave
 MAX_SPEED = 3.0  # m/s: target speeds are uniform in [0, MAX_SPEED]
 MAX_DISTANCE = 3.0  # m: goals are uniform in a disc of this radius
 CONTACT_COST = 0.0005  # reward per squared unit of the external forces on the bodies
@@ -31,32 +35,38 @@ Variant = Literal["maml", "promp"]
 class Protocol:
     """Where the published variants of the family differ."""
 
-    substeps: int  # physics steps of 0.01 s per action
+    substeps: int  # physics steps per action
+    time_step: float  # s, of the physics
+    solimp: tuple[float, float, float] | None  # impedance of contacts; None for the model's own
     action_scale: float  # actuator units per unit of policy output
     pose: bool  # whether x, y, the torso's rotation and the centre of mass are observed; v is then that of the latter
     uniform_reset: bool  # initial qpos from U(-scale, scale), or N(0, scale^2)
     reset_scale: float  # m, rad
-    start_height: float | None  # m; None for the model's own
+    author_start: bool  # whether episodes start in the pose that the model's author gave, or in the model's default
 
 
 PROTOCOLS: dict[Variant, Protocol] = {
     # rllab's ant, as the MAML paper used it.
     "maml": Protocol(
-        substeps=2,
+        substeps=1,
+        time_step=0.02,
+        solimp=(0.8, 0.8, 0.01),
         action_scale=1.0,
         pose=True,
         uniform_reset=False,
         reset_scale=0.01,
-        start_height=START_HEIGHT,
+        author_start=True,
     ),
     # ProMP: Gymnasium's ant, with a policy output of 10 for the full range.
     "promp": Protocol(
         substeps=5,
+        time_step=0.01,
+        solimp=None,
         action_scale=0.1,
         pose=False,
         uniform_reset=True,
         reset_scale=0.1,
-        start_height=None,
+        author_start=False,
     ),
 }
 
@@ -89,8 +99,9 @@ class Ant:
     [9] and the centre of mass [3] (m). Actions: torques [8] relative to their range, clipped to +-1. The reward of a
     step is goal.reward - goal.control_cost |a|^2 - 0.0005 |forces|^2.
 
-    The forces are those at the start of the last substep, 0.01 s before the state. In the "promp" variant v is of the
-    torso, whose place is that of the last stage of MuJoCo's Runge-Kutta step, as in Gymnasium's environment.
+    The forces are those at the start of the last substep, a time step of the physics before the state. In the "promp"
+    variant v is of the torso, whose place is that of the last stage of MuJoCo's Runge-Kutta step, as in Gymnasium's
+    environment.
     """
 
     action_size = 8
@@ -103,8 +114,9 @@ class Ant:
         self.num_tasks = num_tasks
         self.episodes_per_task = episodes_per_task
         self.action_bound = 1 / protocol.action_scale
+        self.terminates = goal.falls
         self.task_shape: tuple[int, ...] = (goal.task_size,)
-        model = load_gymnasium_model("ant.xml", contact_forces=True)
+        model = _load_model(protocol)
         self.physics = simulate(model, num_tasks, episodes_per_task)
         self.device, self.dtype, self.overlaps = self.physics.device, self.physics.dtype, self.physics.overlaps
         self.dt = protocol.substeps * model.opt.timestep
@@ -116,6 +128,9 @@ class Ant:
         self._center_of_mass = LeggedCom(model, TORSO, self.physics.qpos) if protocol.pose else None
         self._place = self.physics.qpos.new_zeros(num_tasks, episodes_per_task, 2)  # m, of which v is the change
         self._never = self._place[:, :, 0] > 0  # terminated [M, E]
+        # The model's default pose has its ankles outside of their limits, which throw the ant into the air.
+        pose = model.numeric("init_qpos").data if protocol.author_start else model.qpos0
+        self._pose = torch.from_numpy(pose - model.qpos0).to(self.physics.qpos)  # [nq], over the default
         self.observation_size = model.nq + model.nv + 6 * model.nbody + (12 if protocol.pose else -2)
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
@@ -125,18 +140,12 @@ class Ant:
         check_tasks(tasks, self.num_tasks, self.task_shape)
         self._tasks = tasks.to(self.device, self.dtype)[:, None]
         self.physics.reset()
-        qpos, qvel, scale = self.physics.qpos, self.physics.qvel, self._protocol.reset_scale
-        if self._protocol.start_height is not None:
-            qpos[:, :, 2] = self._protocol.start_height
-        if self._protocol.uniform_reset:
-            shake = generator.uniform(*qpos.shape, low=-scale, high=scale)
-        else:
-            shake = scale * generator.normal(*qpos.shape)
-        qpos += shake.to(self.device)
-        qvel += 0.1 * generator.normal(*qvel.shape).to(self.device)  # m/s, rad/s in both variants
-        self.physics.forward()
-        observations, self._place = self._observe()
-        return observations
+        self._starts = StartStates(generator, self._draw_start)
+        return self._start(self._starts.first, ~self._never)
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self.physics.restart(simulations)
+        return self._start(self._starts.next(simulations, self._draw_start), simulations)
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         actions = (self._protocol.action_scale * actions).clamp(-1.0, 1.0)  # [M, E, A]; every ctrlrange is +-1
@@ -149,9 +158,7 @@ class Ant:
         if not self._goal.falls:
             return observations, reward, self._never
         height = self.physics.qpos[:, :, 2]
-        terminated = (height < MIN_HEIGHT) | (height > MAX_HEIGHT)
-        self.physics.end(terminated)
-        return observations, reward, terminated
+        return observations, reward, (height < MIN_HEIGHT) | (height > MAX_HEIGHT)
 
     def diverged(self) -> Tensor:
         return self.physics.diverged()
@@ -166,6 +173,21 @@ class Ant:
         from envs.mujoco_renderer import MujocoRenderer  # not before someone wants pictures
 
         return MujocoRenderer(load_gymnasium_model("ant.xml"), width, height)
+
+    def _draw_start(self, generator: KeyedGenerator) -> Tensor:
+        """[M, E, nq + nv], what start states add to the pose and to velocities of zero."""
+        scale, shape = self._protocol.reset_scale, self.physics.qpos.shape
+        uniform = self._protocol.uniform_reset
+        qpos = generator.uniform(*shape, low=-scale, high=scale) if uniform else scale * generator.normal(*shape)
+        return torch.cat([qpos, 0.1 * generator.normal(*self.physics.qvel.shape)], dim=-1)  # m/s, rad/s in both
+
+    def _start(self, shake: Tensor, simulations: Tensor) -> Tensor:
+        qpos, qvel = shake.to(self.device).tensor_split([self.physics.model.nq], dim=-1)
+        self.physics.qpos += qpos + self._pose.where(simulations[..., None], 0.0)
+        self.physics.qvel += qvel
+        self.physics.forward(simulations)
+        observations, self._place = self._observe()
+        return observations
 
     def _contact_cost(self) -> Tensor:
         """[M, E]."""
@@ -182,6 +204,14 @@ class Ant:
         rotation = rotation_matrix(qpos[:, :, 3:7])
         center = self._center_of_mass(qpos, rotation)
         return torch.cat([qpos, qvel, forces, rotation.flatten(2), center], dim=-1), center[:, :, :2]
+
+
+def _load_model(protocol: Protocol) -> mujoco.MjModel:
+    model = load_gymnasium_model("ant.xml", contact_forces=True)
+    model.opt.timestep = protocol.time_step
+    if protocol.solimp is not None:
+        model.geom_solimp[:, :3] = protocol.solimp
+    return model
 
 
 def ant_vel(num_tasks: int, episodes_per_task: int, variant: Variant = "maml", simulate: Simulate = CpuPhysics) -> Ant:

@@ -24,6 +24,7 @@ class Bandit:
     dtype = torch.float64
     overlaps = False
     discrete = True
+    terminates = False
 
     def __init__(self, num_tasks: int, episodes_per_task: int, num_arms: int) -> None:
         self.num_tasks = num_tasks
@@ -45,6 +46,11 @@ class Bandit:
         self._probabilities = tasks.to(self.dtype)[:, None]
         self._generator = generator.child()
         self._pulls, self._wins = torch.zeros_like(self._pulls), torch.zeros_like(self._wins)
+        return self._nothing
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self._pulls = self._pulls.masked_fill(simulations[..., None], 0.0)
+        self._wins = self._wins.masked_fill(simulations[..., None], 0.0)
         return self._nothing
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ from envs.gymnasium_worker import COLUMNS, REWARD, SUCCESS, TERMINATED, TRUNCATE
 from envs.keyed_generator import KeyedGenerator
 from envs.offscreen import RenderingError
 from envs.renderer import Renderer
+from envs.start_states import StartStates
 from envs.task_env import check_tasks
 from envs.user_tasks import draw_tasks, load_user_tasks, make_env
 from envs.worker_pool import WorkerPool
@@ -33,6 +34,7 @@ class GymnasiumBridge:
 
     device = torch.device("cpu")
     dtype = torch.float64
+    terminates = True
     overlaps = False
 
     def __init__(self, name: str, num_tasks: int, episodes_per_task: int, num_threads: int = 0) -> None:
@@ -71,9 +73,12 @@ class GymnasiumBridge:
             num_simulations = self.num_tasks * E
             self._pool = WorkerPool(self._name, num_simulations, self.observation_size, numbers, self._num_workers)
         given = [task.item() if self._shape == () else task.double().numpy() for task in tasks]
-        seeds = [stream.integers(MAX_SEED, size=E).tolist() for stream in generator.streams(self.num_tasks)]
-        rows = self._pool.reset([task for task in given for _ in range(E)], [seed for row in seeds for seed in row])
-        return self._received(rows, "reset")
+        self._given = [task for task in given for _ in range(E)]
+        self._starts = StartStates(generator, self._draw_seeds)
+        return self._start(self._starts.first, torch.ones(self.num_tasks, E, dtype=torch.bool))
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        return self._start(self._starts.next(simulations, self._draw_seeds), simulations)
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         assert self._pool is not None, "step before reset"
@@ -85,10 +90,9 @@ class GymnasiumBridge:
     def truncated(self) -> Tensor:
         return self._column(TRUNCATED).bool() & ~self._column(TERMINATED).bool()
 
-    def successes(self) -> Tensor | None:
+    def successes(self) -> Tensor:
         """As the environment's info has it under "success", at any step of the episode."""
-        success = self._column(SUCCESS)
-        return None if success.isnan().any() else success > 0
+        return self._column(SUCCESS)
 
     def diverged(self) -> Tensor:
         return torch.zeros(self.num_tasks, self.episodes_per_task, dtype=torch.bool)
@@ -103,6 +107,18 @@ class GymnasiumBridge:
     def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
         raise RenderingError(f"{self._name}: there are no pictures of a user's own environments")
 
+    def _draw_seeds(self, generator: KeyedGenerator) -> Tensor:
+        """[M, E, 1], of the environments' resets."""
+        rows = [stream.integers(MAX_SEED, size=self.episodes_per_task) for stream in generator.streams(self.num_tasks)]
+        return torch.from_numpy(np.stack(rows))[..., None]
+
+    def _start(self, seeds: Tensor, simulations: Tensor) -> Tensor:
+        """Start an episode in some simulations [M, E] bool. seeds: [M, E, 1]. Returns all observations [M, E, O]."""
+        assert self._pool is not None, "restart before reset"
+        chosen = zip(self._given, seeds.flatten().tolist(), simulations.flatten().tolist(), strict=True)
+        rows = self._pool.reset([(task, seed) if starts else None for task, seed, starts in chosen])
+        return self._received(rows, "reset")
+
     def _read_spaces(self, probe: gymnasium.Env) -> None:
         observations, actions = probe.observation_space, probe.action_space
         if not isinstance(observations, Box) or prod(observations.shape) == 0:
@@ -110,7 +126,7 @@ class GymnasiumBridge:
         self.observation_size = prod(observations.shape)
         self.discrete = isinstance(actions, Discrete)
         if isinstance(actions, Discrete):
-            self.action_size, self.action_bound, self._start = int(actions.n), 1.0, int(actions.start)
+            self.action_size, self.action_bound, self._lowest = int(actions.n), 1.0, int(actions.start)
         elif isinstance(actions, Box) and prod(actions.shape) > 0 and np.issubdtype(actions.dtype, np.floating):
             self.action_size = prod(actions.shape)
             self._low, self._high = (
@@ -125,7 +141,7 @@ class GymnasiumBridge:
     def _numbers(self, actions: Tensor) -> Tensor:
         """[M, E, A'], in the numbers of the user's action space. actions: [M, E, A], the policy's output."""
         if self.discrete:
-            return self._start + actions.argmax(dim=-1, keepdim=True).double()
+            return self._lowest + actions.argmax(dim=-1, keepdim=True).double()
         share = (actions.double().clamp(-1.0, 1.0) + 1) / 2  # of the full range
         scaled = torch.where(self._bounded, self._low + share * (self._high - self._low), actions.double())
         return scaled.clamp(self._low, self._high)

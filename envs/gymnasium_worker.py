@@ -98,7 +98,7 @@ class Bundle(gymnasium.Env):
         """Builds nothing of the user's: that is left to the worker's first `reset`."""
         self.observation_space = Box(-np.inf, np.inf, (num_simulations, observation_size + COLUMNS), np.float64)
         self.action_space = Box(-np.inf, np.inf, (num_simulations, action_numbers), np.float64)
-        self.episodes: list[tuple[Any, int]] = []  # task and seed of each simulation; no more than n
+        self.episodes: list[tuple[Any, int] | None] = []  # of each simulation, no more than n: task and seed to start
         self._name = name
         self._tasks: UserTasks | None = None
         self._simulations: list[Simulation] = []
@@ -124,8 +124,9 @@ class Bundle(gymnasium.Env):
                 raise FamilyError(
                     f"{self._name}: make_env gave the same environment twice, allowed: a new one each time"
                 )
-        for (task, seed), simulation, row in zip(self.episodes, self._simulations, self._rows, strict=False):
-            simulation.reset(task, seed, row)
+        for episode, simulation, row in zip(self.episodes, self._simulations, self._rows, strict=False):
+            if episode is not None:
+                simulation.reset(*episode, row)
 
     def _step(self, actions: np.ndarray) -> None:
         for simulation, action, row in zip(self._simulations, actions, self._rows, strict=False):

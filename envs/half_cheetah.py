@@ -11,6 +11,7 @@ from envs.keyed_generator import KeyedGenerator
 from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.planar_com import PlanarCom
 from envs.renderer import Renderer
+from envs.start_states import StartStates
 from envs.task_env import check_tasks
 
 CONTROL_COST = 0.05  # reward per squared actuator unit; rllab's 0.1 * 0.5
@@ -67,6 +68,7 @@ class HalfCheetah:
     action_size = 6
     task_shape: tuple[int, ...] = (1,)
     discrete = False
+    terminates = False
 
     def __init__(
         self,
@@ -102,15 +104,12 @@ class HalfCheetah:
         check_tasks(tasks, self.num_tasks, self.task_shape)
         self._goals = tasks.to(self.device, self.dtype)
         self.physics.reset()
-        scale = self._protocol.reset_scale
-        if self._protocol.uniform_reset:
-            shake = generator.uniform(*self.physics.qpos.shape, low=-scale, high=scale)
-        else:
-            shake = scale * generator.normal(*self.physics.qpos.shape)
-        self.physics.qpos += shake.to(self.device)
-        self.physics.qvel += 0.1 * generator.normal(*self.physics.qvel.shape).to(self.device)  # m/s, rad/s in both
-        observations, self._x = self._observe()
-        return observations
+        self._starts = StartStates(generator, self._draw_start)
+        return self._start(self._starts.first)
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self.physics.restart(simulations)
+        return self._start(self._starts.next(simulations, self._draw_start))
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         actions = (self._protocol.action_scale * actions).clamp(-1.0, 1.0)  # [M, E, A]; every ctrlrange is +-1
@@ -136,6 +135,20 @@ class HalfCheetah:
         from envs.mujoco_renderer import MujocoRenderer  # not before someone wants pictures
 
         return MujocoRenderer(load_gymnasium_model("half_cheetah.xml"), width, height)
+
+    def _draw_start(self, generator: KeyedGenerator) -> Tensor:
+        """[M, E, nq + nv], what start states add to the nominal qpos and qvel."""
+        scale, shape = self._protocol.reset_scale, self.physics.qpos.shape
+        uniform = self._protocol.uniform_reset
+        qpos = generator.uniform(*shape, low=-scale, high=scale) if uniform else scale * generator.normal(*shape)
+        return torch.cat([qpos, 0.1 * generator.normal(*self.physics.qvel.shape)], dim=-1)  # m/s, rad/s in both
+
+    def _start(self, shake: Tensor) -> Tensor:
+        qpos, qvel = shake.to(self.device).tensor_split([self.physics.model.nq], dim=-1)
+        self.physics.qpos += qpos
+        self.physics.qvel += qvel
+        observations, self._x = self._observe()
+        return observations
 
     def _observe(self) -> tuple[Tensor, Tensor]:
         """Observations [M, E, O], and the x [M, E] that the forward velocity refers to."""

@@ -9,6 +9,7 @@ from envs.ant import unit_circle
 from envs.keyed_generator import KeyedGenerator
 from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.renderer import Renderer
+from envs.start_states import StartStates
 from envs.task_env import check_tasks
 
 TORSO = 1  # body id: its subtree is the whole body
@@ -37,6 +38,7 @@ class HumanoidDir:
     action_bound = 1 / ACTION_SCALE
     task_shape: tuple[int, ...] = (2,)
     discrete = False
+    terminates = True
 
     def __init__(self, num_tasks: int, episodes_per_task: int, simulate: Simulate = CpuPhysics) -> None:
         self.num_tasks = num_tasks
@@ -62,11 +64,12 @@ class HumanoidDir:
         check_tasks(tasks, self.num_tasks, self.task_shape)
         self._directions = tasks.to(self.device, self.dtype)[:, None]
         self.physics.reset()
-        for state in (self.physics.qpos, self.physics.qvel):
-            state += generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE).to(self.device)
-        self.physics.forward()
-        self._center = self._centers[:, :, TORSO, :2].clone()
-        return self._observe()
+        self._starts = StartStates(generator, self._draw_start)
+        return self._start(self._starts.first)
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self.physics.restart(simulations)
+        return self._start(self._starts.next(simulations, self._draw_start), simulations)
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         controls = (ACTION_SCALE * actions).clamp(-1.0, 1.0) * self._range  # [M, E, A]
@@ -79,9 +82,7 @@ class HumanoidDir:
         cost = CONTROL_COST * controls.square().sum(dim=-1) + impact
         reward = VELOCITY_REWARD * (velocity * self._directions).sum(dim=-1) + ALIVE - cost
         height = self.physics.qpos[:, :, 2]
-        terminated = (height < MIN_HEIGHT) | (height > MAX_HEIGHT)
-        self.physics.end(terminated)
-        return self._observe(), reward, terminated
+        return self._observe(), reward, (height < MIN_HEIGHT) | (height > MAX_HEIGHT)
 
     def diverged(self) -> Tensor:
         return self.physics.diverged()
@@ -97,6 +98,19 @@ class HumanoidDir:
         from envs.mujoco_renderer import MujocoRenderer  # not before someone wants pictures
 
         return MujocoRenderer(load_gymnasium_model("humanoid.xml"), width, height)
+
+    def _draw_start(self, generator: KeyedGenerator) -> Tensor:
+        """[M, E, nq + nv], what start states add to the nominal qpos and qvel."""
+        states = (self.physics.qpos, self.physics.qvel)
+        return torch.cat([generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE) for state in states], -1)
+
+    def _start(self, shake: Tensor, simulations: Tensor | None = None) -> Tensor:
+        qpos, qvel = shake.to(self.device).tensor_split([self.physics.model.nq], dim=-1)
+        self.physics.qpos += qpos
+        self.physics.qvel += qvel
+        self.physics.forward(simulations)
+        self._center = self._centers[:, :, TORSO, :2].clone()
+        return self._observe()
 
     def _observe(self) -> Tensor:
         return torch.cat([self.physics.qpos[:, :, 2:], self.physics.qvel, *self._observed], dim=-1)

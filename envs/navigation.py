@@ -31,6 +31,7 @@ class Navigation2D:
     dtype = torch.float64
     overlaps = False
     discrete = False
+    terminates = True
 
     def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
         self.num_tasks = num_tasks
@@ -45,6 +46,10 @@ class Navigation2D:
         check_tasks(tasks, self.num_tasks, self.task_shape)
         self._goals = tasks.to(self.dtype)[:, None]
         self._position = torch.zeros_like(self._position)
+        return self._position
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self._position = self._position.masked_fill(simulations[..., None], 0.0)
         return self._position
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,9 +17,10 @@ class OracleEnv:
         self.task_shape = env.task_shape
         self.observation_size = env.observation_size + torch.Size(env.task_shape).numel()
         self.action_size, self.action_bound, self.discrete = env.action_size, env.action_bound, env.discrete
-        self.horizon, self.dt = env.horizon, env.dt
+        self.horizon, self.dt, self.terminates = env.horizon, env.dt, env.terminates
         self.device, self.dtype, self.overlaps = env.device, env.dtype, env.overlaps
         self._told = torch.empty(0)  # [M, E, size of a task]
+        self._nothing = torch.full((env.num_tasks, env.episodes_per_task), torch.nan, device=env.device)
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         return self._env.sample_tasks(num_tasks, generator)
@@ -30,15 +31,18 @@ class OracleEnv:
         self._told = told.expand(-1, observations.shape[1], -1)
         return torch.cat([observations, self._told], dim=-1)
 
+    def restart(self, simulations: Tensor) -> Tensor:
+        return torch.cat([self._env.restart(simulations), self._told], dim=-1)
+
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        observations, reward, terminated = self._env.step(actions)
-        return torch.cat([observations, self._told], dim=-1), reward, terminated
+        observations, reward, ended = self._env.step(actions)
+        return torch.cat([observations, self._told], dim=-1), reward, ended
 
     def truncated(self) -> Tensor:
-        return self._env.truncated() if isinstance(self._env, SelfLimiting) else torch.zeros_like(self.diverged())
+        return self._env.truncated() if isinstance(self._env, SelfLimiting) else self._nothing > 0
 
-    def successes(self) -> Tensor | None:
-        return self._env.successes() if isinstance(self._env, SelfLimiting) else None
+    def successes(self) -> Tensor:
+        return self._env.successes() if isinstance(self._env, SelfLimiting) else self._nothing
 
     def diverged(self) -> Tensor:
         return self._env.diverged()

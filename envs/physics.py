@@ -121,16 +121,16 @@ class Physics(Protocol):
         """Put every simulation into the model's default state, without computing what derives from it."""
         ...
 
-    def forward(self) -> None:
-        """Compute what derives from the present state: the derived fields that `field` gave."""
+    def restart(self, simulations: Tensor) -> None:
+        """Put some simulations [M, E] bool into the model's default state. The others do not change."""
         ...
 
-    def end(self, simulations: Tensor) -> None:
-        """Leave simulations [M, E] bool as they are until `reset`: their episodes are over."""
+    def forward(self, simulations: Tensor | None = None) -> None:
+        """Compute the derived fields that `field` gave from the present state, of some simulations [M, E] or of all."""
         ...
 
     def step(self, substeps: int) -> None:
-        """Advance every simulation that has not ended by `substeps` time steps."""
+        """Advance every simulation by `substeps` time steps."""
         ...
 
     def diverged(self) -> Tensor:
@@ -153,7 +153,6 @@ class CpuPhysics:
         self.model = model
         self.batch = Batch(model, nsim=num_tasks * episodes_per_task, nthread=num_threads)
         self._shape = (num_tasks, episodes_per_task)
-        self.running: np.ndarray | None = None  # ids of the simulations that `step` advances; None for all
         self._failed = np.zeros(self.batch.nsim, dtype=bool)
         self.qpos = self.field("qpos")
         self.qvel = self.field("qvel")
@@ -170,25 +169,23 @@ class CpuPhysics:
 
     def reset(self) -> None:
         self._failed[:] = False
-        self.running = None
         with quiet_mujoco:
             self.batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
-    def forward(self) -> None:
+    def restart(self, simulations: Tensor) -> None:
+        self._failed |= self._unstable()  # a restarted simulation's warnings are counted from zero
         with quiet_mujoco:
-            self.batch.forward()
+            self.batch.reset(ids=_ids(simulations), stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
-    def end(self, simulations: Tensor) -> None:
-        ended = simulations.flatten()
-        if ended.any():
-            running = np.arange(self.batch.nsim) if self.running is None else self.running
-            self.running = running[~ended.numpy()[running]]
+    def forward(self, simulations: Tensor | None = None) -> None:
+        with quiet_mujoco:
+            self.batch.forward(ids=None if simulations is None else _ids(simulations))
 
     def step(self, substeps: int) -> None:
         with quiet_mujoco:
             try:
                 with turn_given_away():
-                    self.batch.step(self.running, nstep=substeps)
+                    self.batch.step(nstep=substeps)
             except SimulationError as error:
                 # The others have finished. The failed ones go on from the default state, so that they raise only once.
                 self._failed[error.ids] = True
@@ -196,5 +193,12 @@ class CpuPhysics:
 
     def diverged(self) -> Tensor:
         """[M, E] bool: simulations that raised, or became unstable and were reset by MuJoCo, since `reset`."""
-        unstable = self.batch.warning[:, UNSTABLE, 1].any(axis=1)
-        return torch.from_numpy(unstable | self._failed).unflatten(0, self._shape)
+        return torch.from_numpy(self._unstable() | self._failed).unflatten(0, self._shape)
+
+    def _unstable(self) -> np.ndarray:
+        return self.batch.warning[:, UNSTABLE, 1].any(axis=1)
+
+
+def _ids(simulations: Tensor) -> np.ndarray:
+    """Numbers of the simulations that are true in [M, E]."""
+    return np.flatnonzero(simulations.numpy())

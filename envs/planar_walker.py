@@ -12,6 +12,7 @@ from envs.keyed_generator import KeyedGenerator
 from envs.physics import CpuPhysics, Simulate, load_gymnasium_model
 from envs.random_model import RandomModel
 from envs.renderer import Renderer
+from envs.start_states import StartStates
 from envs.task_env import check_tasks
 
 CONTROL_COST = 0.001  # reward per squared actuator unit
@@ -47,6 +48,7 @@ class PlanarWalker:
     horizon = 200
     action_bound = 1 / ACTION_SCALE
     discrete = False
+    terminates = True
 
     def __init__(
         self,
@@ -83,9 +85,12 @@ class PlanarWalker:
         if self.random_model:
             self.random_model.apply(self.physics, tasks)
         self.physics.reset()
-        for state in (self.physics.qpos, self.physics.qvel):
-            state += generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE).to(self.device)
-        return self._observe()
+        self._starts = StartStates(generator, self._draw_start)
+        return self._start(self._starts.first)
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self.physics.restart(simulations)
+        return self._start(self._starts.next(simulations, self._draw_start))
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         actions = (ACTION_SCALE * actions).clamp(-1.0, 1.0)  # [M, E, A]; every ctrlrange is +-1
@@ -94,9 +99,7 @@ class PlanarWalker:
         self.physics.step(SUBSTEPS)
         velocity = (self.physics.qpos[:, :, 0] - x_before) / self.dt  # [M, E]
         cost = CONTROL_COST * actions.square().sum(dim=-1)
-        terminated = self._fallen()
-        self.physics.end(terminated)
-        return self._observe(), self._running_reward(velocity, self._tasks) + ALIVE - cost, terminated
+        return self._observe(), self._running_reward(velocity, self._tasks) + ALIVE - cost, self._fallen()
 
     def diverged(self) -> Tensor:
         return self.physics.diverged()
@@ -115,6 +118,17 @@ class PlanarWalker:
 
         model = self.random_model.single(task) if self.random_model else load_gymnasium_model(self._body.model)
         return MujocoRenderer(model, width, height)
+
+    def _draw_start(self, generator: KeyedGenerator) -> Tensor:
+        """[M, E, nq + nv], what start states add to the nominal qpos and qvel."""
+        states = (self.physics.qpos, self.physics.qvel)
+        return torch.cat([generator.uniform(*state.shape, low=-RESET_SCALE, high=RESET_SCALE) for state in states], -1)
+
+    def _start(self, shake: Tensor) -> Tensor:
+        qpos, qvel = shake.to(self.device).tensor_split([self.physics.model.nq], dim=-1)
+        self.physics.qpos += qpos
+        self.physics.qvel += qvel
+        return self._observe()
 
     def _observe(self) -> Tensor:
         qvel = self.physics.qvel.clamp(-MAX_VELOCITY, MAX_VELOCITY)

@@ -30,6 +30,7 @@ class TabularMdp:
     dtype = torch.float64
     overlaps = False
     discrete = True
+    terminates = False
 
     def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
         self.num_tasks = num_tasks
@@ -51,6 +52,10 @@ class TabularMdp:
         self._tasks = tasks.to(self.dtype)
         self._generator = generator.child()
         self._state = torch.zeros_like(self._state)
+        return self._observe()
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self._state = self._state.masked_fill(simulations, 0)
         return self._observe()
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:

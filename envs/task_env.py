@@ -28,6 +28,7 @@ class TaskEnv(Protocol):
     dt: float  # seconds of simulated time per step
     device: torch.device
     dtype: torch.dtype
+    terminates: bool  # whether an episode can end before the sampler's time limit
     overlaps: bool  # whether most of `step` runs outside of the interpreter, so that threads gain from a part each
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
@@ -45,9 +46,17 @@ class TaskEnv(Protocol):
         """Advance every simulation by `dt`.
 
         actions: [M, E, A], the policy's output, unscaled and unclipped; scaling and clipping are the family's.
-        Returns the next observations [M, E, O], the rewards of the step [M, E], and `terminated` [M, E] bool: true
-        where the step led into a terminal state, or ended an episode that `SelfLimiting.truncated` names. What a
-        simulation does after that is undefined, and to be masked.
+        Returns the next observations [M, E, O], the rewards of the step [M, E], and `ended` [M, E] bool: whether the
+        step led into a terminal state, or ended an episode that `SelfLimiting.truncated` names. After the end of an
+        episode a simulation has to be restarted: what it does otherwise is undefined.
+        """
+        ...
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        """Start the next episode of the same task in some simulations, [M, E] bool; the others do not change.
+
+        The start state of a simulation's n-th episode is keyed by the generator that `reset` was given and by n.
+        Returns the present observations of all simulations [M, E, O].
         """
         ...
 
@@ -73,17 +82,17 @@ class TaskEnv(Protocol):
 
 @runtime_checkable
 class SelfLimiting(Protocol):
-    """What a family has besides, whose environments have time limits of their own, or know when a task is met."""
+    """Optional: families that truncate episodes or report success."""
 
     def truncated(self) -> Tensor:
-        """[M, E] bool: simulations that ended since `reset` without a terminal state: the last observation has a value.
+        """[M, E] bool: the last step ended the episode by a time limit of the env's own, not in a terminal state.
 
-        From then on it stays what `step` returns.
+        The value of the observation that the step returned stands for what was cut off.
         """
         ...
 
-    def successes(self) -> Tensor | None:
-        """[M, E] bool: simulations that have met their task since `reset`; None where the family does not say."""
+    def successes(self) -> Tensor:
+        """[M, E]: 1 if the present episode has met its task so far, 0 if not, NaN if the environment has not said."""
         ...
 
 

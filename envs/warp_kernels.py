@@ -18,16 +18,14 @@ def settle(
     qvel_before: wp.array2d[float],
     ctrl: wp.array2d[float],
     qacc: wp.array2d[float],
-    resting: wp.array[bool],
     unstable: wp.array[bool],
     qpos: wp.array2d[float],
     qvel: wp.array2d[float],
     qacc_warmstart: wp.array2d[float],
 ):
-    """Put worlds that rest, and those that have become unstable, back to where they were before the step.
+    """Put worlds that have become unstable, now or earlier, back to where they were before the step.
 
-    qpos*: [W, nq], qvel*, qacc*: [W, nv], ctrl: [W, nu]. resting, unstable: [W]: who becomes unstable rests from then
-    on.
+    qpos*: [W, nq], qvel*, qacc*: [W, nv], ctrl: [W, nu]. unstable: [W].
     """
     world = wp.tid()
     faults = int(0)  # noqa: RUF046, UP018 - to Warp a plain 0 is a constant
@@ -40,10 +38,9 @@ def settle(
     for i in range(ctrl.shape[1]):
         if not wp.abs(ctrl[world, i]) < MAX_VALUE:
             faults += 1
-    if faults > 0 and not resting[world]:
+    if faults > 0:
         unstable[world] = True
-        resting[world] = True
-    if resting[world]:
+    if unstable[world]:
         for i in range(qpos.shape[1]):
             qpos[world, i] = qpos_before[world, i]
         for i in range(qvel.shape[1]):

@@ -33,7 +33,7 @@ class WarpPhysics:
     """`num_tasks * episodes_per_task` simulations of one model, in float32: what `envs.physics.Physics` asks for.
 
     What it computes is recorded as graphs of kernels, a step with all of its substeps as one, and replayed on torch's
-    current stream: nothing waits for the device until `diverged`. Worlds that have ended are stepped too, and put back.
+    current stream: nothing waits for the device until `diverged`. Unstable worlds are stepped too, and put back.
     """
 
     dtype = torch.float32
@@ -73,16 +73,21 @@ class WarpPhysics:
             self._data = mjw.make_data(
                 model, self._num_worlds, nconmax=self._capacity.contacts, njmax=self._capacity.constraints
             )
-            self._resting = wp.zeros(self._num_worlds, dtype=bool)
             self._unstable = wp.zeros(self._num_worlds, dtype=bool)
+            self._starting = wp.zeros(self._num_worlds, dtype=bool)
             self._qpos_before, self._qvel_before = wp.empty_like(self._data.qpos), wp.empty_like(self._data.qvel)
         self._per_world: set[str] = set()  # fields of the model
+        self._derived: list[Tensor] = []  # fields that `field` gave and that `forward` computes
         self.qpos, self.qvel, self.ctrl = self.field("qpos"), self.field("qvel"), self.field("ctrl")
-        self._ended, self._failed = self._view(self._resting), self._view(self._unstable)
+        self._failed = self._view(self._unstable)
+        self._warm_start = self._view(self._data.qacc_warmstart)
         self.reset()
 
     def field(self, name: str) -> Tensor:
-        return self._view(getattr(self._data, name))
+        view = self._view(getattr(self._data, name))
+        if name not in ("qpos", "qvel", "ctrl"):
+            self._derived.append(view)
+        return view
 
     def model_field(self, name: str) -> Tensor:
         for each in (name, *DERIVED):
@@ -95,15 +100,20 @@ class WarpPhysics:
         self._compute("set_const", lambda: mjw.set_const(self._model, self._data, groups))
 
     def reset(self) -> None:
-        self._ended.zero_()
         self._failed.zero_()
         self._compute("reset", lambda: mjw.reset_data(self._model, self._data))
 
-    def forward(self) -> None:
-        self._compute("forward", lambda: mjw.forward(self._model, self._data))
+    def restart(self, simulations: Tensor) -> None:
+        self._view(self._starting).copy_(simulations)
+        self._compute("restart", lambda: mjw.reset_data(self._model, self._data, self._starting))
 
-    def end(self, simulations: Tensor) -> None:
-        self._ended.logical_or_(simulations)
+    def forward(self, simulations: Tensor | None = None) -> None:
+        # Warp computes all worlds. The derived fields of the others are of the start of their last substep, and stay.
+        kept = {} if simulations is None else {view: view.clone() for view in (self._warm_start, *self._derived)}
+        self._compute("forward", lambda: mjw.forward(self._model, self._data))
+        for view, before in kept.items():
+            chosen = simulations.reshape(*self._shape, *[1] * (view.ndim - 2))  # type: ignore[union-attr]
+            view.copy_(view.where(chosen, before))
 
     def step(self, substeps: int) -> None:
         self._compute(f"step {substeps}", lambda: self._advance(substeps))
@@ -141,7 +151,7 @@ class WarpPhysics:
         for _ in range(substeps):
             mjw.step(self._model, self._data)
         data, before = self._data, [self._qpos_before, self._qvel_before]
-        outputs = [self._resting, self._unstable, data.qpos, data.qvel, data.qacc_warmstart]
+        outputs = [self._unstable, data.qpos, data.qvel, data.qacc_warmstart]
         wp.launch(settle, self._num_worlds, inputs=[*before, data.ctrl, data.qacc], outputs=outputs)
 
     def _compute(self, name: str, launch: Callable[[], None]) -> None:

@@ -48,9 +48,11 @@ class WorkerPool:
                 raise WorkerError(f"{name}: its worker processes did not start ({error!r})") from error
         self.close = weakref.finalize(self, _end, self._vector_env)
 
-    def reset(self, tasks: Sequence[Any], seeds: Sequence[int]) -> np.ndarray:
-        """Start an episode in every simulation. Returns their rows [N, O + 4], as `Bundle` has them."""
-        episodes = list(zip(tasks, seeds, strict=True))
+    def reset(self, episodes: Sequence[tuple[Any, int] | None]) -> np.ndarray:
+        """Start an episode, a task and a seed, in each of the N simulations; None for one that goes on.
+
+        Returns the rows of all [N, O + 4], as `Bundle` has them.
+        """
         with self._watch():
             self._vector_env.set_attr("episodes", [[episodes[i] for i in share] for share in self._shares])
             rows, info = self._vector_env.reset()

@@ -80,7 +80,7 @@ def load_checkpoint(path: Path, make_policy: Callable[[Config], MlpPolicy]) -> t
         iteration, env_steps = int(metadata["iteration"]), int(metadata["env_steps"])
         if _iteration_of(path) not in (None, iteration) or iteration < 0 or not 0 <= env_steps < 2**63:
             raise ValueError(f"its metadata say iteration {iteration}, {env_steps} env steps")
-        config = parse_yaml(metadata["config"], Config(), label=f"checkpoint {path}")
+        config = parse_yaml(metadata["config"], Config(), label=f"checkpoint {path}", stored=True)
     except UsageError:
         raise
     except (KeyError, ValueError) as error:

@@ -73,7 +73,7 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
         source = flags["resume"] / "config.yaml"
         if not os.path.isfile(source):  # unlike Path.is_file, false for a name that is too long
             raise UsageError(f"--resume: got {str(flags['resume'])!r}, allowed: a run directory, with a config.yaml")
-        base = load_yaml(source, Config(), option="--resume")
+        base = load_yaml(source, Config(), option="--resume", stored=True)
         for name, value in flags.items():
             if hasattr(base, name) and value != getattr(base, name) and name not in FREE_ON_RESUME:
                 allowed = f"allowed: {getattr(base, name)!r}, as the run began"

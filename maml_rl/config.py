@@ -68,12 +68,12 @@ class Config:
     """Lambda of generalised advantage estimation."""
     max_kl: Annotated[float, Within(0, open_low=True)] = 0.01
     """Trust region of a meta-update: largest mean KL divergence of the adapted policies, in nats."""
-    cg_iterations: Count = 10
+    cg_iterations: Count = 5
     """Conjugate-gradient iterations, one Fisher-vector product each."""
     cg_damping: Annotated[float, Within(0)] = 1e-5
     """Added to the diagonal of the Fisher matrix."""
-    curvature_episodes: Annotated[int, Within(0)] = 0
-    """Episodes of each task that the Fisher-vector products are computed on; 0, or more than there are, takes all.
+    curvature_stride: Count = 10
+    """The Fisher-vector products are computed on every n-th step of all episodes; 1 takes all steps, as the paper.
     Gradient, surrogate loss and KL test always see all."""
     max_backtracks: Count = 15
     """Candidates of the line search."""
@@ -83,6 +83,8 @@ class Config:
     """Widths of the policy's hidden layers; none for a linear policy."""
     nonlinearity: Literal["relu", "tanh"] = "relu"
     """Nonlinearity of the policy's hidden layers."""
+    output_scale: Annotated[float, Within(0, open_low=True)] = 1.0
+    """Initial weights of the policy's output layer, over Xavier's. A small one starts with mean actions near 0."""
     init_log_std: Annotated[float, Within(-20, 5)] = 0.0
     """Start of the policy's log standard deviation, in units of its output."""
     min_log_std: Annotated[float, Within(-20, 5)] = log(1e-6)
@@ -198,18 +200,21 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(path: Path, base: Config, option: str = "--config") -> Config:
-    """`base` below the options in a YAML file. Raises UsageError where it cannot be read, parsed or understood."""
+def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool = False) -> Config:
+    """`base` below the options in a YAML file. Raises UsageError if it cannot be read, parsed or understood.
+
+    stored: whether a run wrote the file, maybe one of an earlier version.
+    """
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({reason})") from error
-    return parse_yaml(text, base, label=str(path))
+    return parse_yaml(text, base, label=str(path), stored=stored)
 
 
-def parse_yaml(text: str, base: Config, label: str) -> Config:
-    """`base` below the options in YAML. Raises UsageError, beginning with `label`, where it is not understood."""
+def parse_yaml(text: str, base: Config, label: str, stored: bool = False) -> Config:
+    """`base` below the options in YAML. Raises UsageError, beginning with `label`, if it is not understood."""
     try:
         values = yaml.load(text, _UniqueKeyLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -219,7 +224,17 @@ def parse_yaml(text: str, base: Config, label: str) -> Config:
         values = {}
     if not isinstance(values, dict):
         raise UsageError(f"{label}: got a {type(values).__name__}, allowed: a YAML mapping of options to values")
-    return merge(base, values, label=f"{label}: {{}}")
+    return merge(base, _present_options(values) if stored else values, label=f"{label}: {{}}")
+
+
+def _present_options(values: dict[Any, Any]) -> dict[Any, Any]:
+    """The options of a run of version 0.1.0 in those of today: the curvature of as many steps."""
+    values = dict(values)
+    episodes = values.pop("curvature_episodes", None)
+    if isinstance(episodes, int) and "curvature_stride" not in values:
+        of = values.get("episodes_per_task", Config.episodes_per_task)
+        values["curvature_stride"] = max(1, round(of / episodes)) if episodes else 1
+    return values
 
 
 def dump_yaml(config: Config) -> str:

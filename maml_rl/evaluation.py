@@ -31,7 +31,7 @@ class Adaptation:
     trajectories: list[Trajectories] = field(default_factory=list)  # of each of these policies
 
     def returns(self) -> Tensor:
-        """[K + 1, M], mean undiscounted return of a task's episodes; diverged episodes do not count."""
+        """[K + 1, M], mean undiscounted return of a task's first episodes; diverged ones do not count."""
         return torch.stack([_task_returns(each) for each in self.trajectories])
 
     def env_steps(self) -> list[float]:
@@ -135,6 +135,4 @@ def confidence_interval(values: Tensor) -> float | None:
 
 
 def _task_returns(trajectories: Trajectories) -> Tensor:
-    returns = trajectories.rewards.where(trajectories.mask, 0.0).double().sum(dim=-1)  # [M, E]
-    valid = (~trajectories.diverged).double()
-    return (returns * valid).sum(dim=1) / valid.sum(dim=1)
+    return trajectories.returns().sum(dim=1) / (~trajectories.diverged).sum(dim=1)

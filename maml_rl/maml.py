@@ -8,10 +8,8 @@ product of the steps' matrices), and F_i the Fisher matrix of task i's adapted p
 Both are exact. F_i u takes no second derivative: at theta_i' the Hessian of the KL is the Gauss-Newton matrix
 D^T (Fisher information) D, with D the derivative of the distribution's parameters: (mean, log_std), or logits.
 
-What a product needs of the data (activations, and how the losses depend on them) is kept for as many tasks as fit into
-KEPT_BYTES, and computed anew for the others at every product. So memory stays at the rollout data plus a constant. With
-40 tasks of 4,000 + 4,000 steps and a 100-100 policy, a product takes 0.50 s with all of it kept, and 0.65 s with none
-(2 cores).
+F may be estimated on a part of the steps, every n-th of all episodes: neighbouring steps of an episode are alike. The
+gradient, the surrogate loss and the KL test see every step.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,13 +25,12 @@ from maml_rl.parallel import parallel_map
 from maml_rl.policies import MlpPolicy
 from maml_rl.samples import Samples, task_chunks
 
-KEPT_BYTES = 800_000_000  # of which the paper's scale, 40 x 20 x 200 and 100-100, takes 0.64 GB
-
 
 @dataclass(frozen=True)
 class MetaObjective:
     """The surrogate loss around the theta that collected the samples, in the form that a trust-region step takes."""
 
+    loss: float  # the surrogate loss at that theta
     gradient: Tensor  # [P], of the surrogate loss
     fisher_vector_product: Callable[[Tensor], Tensor]  # v [P] -> F v [P]
     evaluate: Callable[[Tensor], tuple[float, float]]  # theta [P] -> surrogate loss, KL(old || new) in nats
@@ -45,15 +42,16 @@ def meta_objective(
     batches: Sequence[Samples],
     post: Samples,
     inner_lr: float,
-    curvature_fraction: float = 1.0,
+    curvature_stride: int = 1,
+    curvature_first: int = 0,
     all_tasks: int | None = None,
     all_sum: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> MetaObjective:
     """Linearise the adaptation around theta.
 
     theta: [P]. batches: K sets of samples before adaptation, the k-th collected with the parameters of inner step k.
-    post: samples collected with the adapted policies. curvature_fraction: the part of each task's steps, from the first
-    on, that the Fisher-vector products are computed on; below 1 they are estimates, and nothing else is.
+    post: samples collected with the adapted policies. curvature_stride, curvature_first: the Fisher-vector products are
+    computed on steps first, first + stride, ...; with a stride above 1 they are estimates, and nothing else is.
     all_tasks, all_sum: where these are a part of the tasks, how many there are, and the sum of a tensor over all parts.
     The surrogate loss is -mean(importance ratio * advantage), the KL that of the adapted policies, each a mean over a
     task's steps and then over tasks (Finn et al. 2017, section 5.3; Schulman et al. 2015, eq. 14).
@@ -63,39 +61,35 @@ def meta_objective(
     for batch in batches:
         adapted.append(adapt(policy, adapted[-1], [batch], inner_lr))
 
-    kept: dict[tuple[int, int, float], _Linearisation] = {}  # by tasks and fraction
-    last_kept = KEPT_BYTES // _bytes_per_task(policy, [*batches, post], curvature_fraction)
+    *curved, curved_post = (batch.every(curvature_stride, curvature_first) for batch in (*batches, post))
+    kept: dict[int, _Linearisation] = {}  # on the curvature's steps, by the first of the tasks
 
-    def linearise(tasks: slice, fraction: float) -> _Linearisation:
-        key = (tasks.start, tasks.stop, fraction)
-        if key in kept:
-            return kept[key]
-        before = [batch.tasks(tasks).first_steps(fraction) for batch in batches]
-        after = post.tasks(tasks).first_steps(fraction)
-        made = _linearise(policy, [theta_M[tasks] for theta_M in adapted], before, after, inner_lr)
-        if tasks.stop <= last_kept and fraction == curvature_fraction:
-            kept[key] = made
-        return made
+    def linearise(tasks: slice, before: Sequence[Samples], after: Samples) -> _Linearisation:
+        of_tasks = [batch.tasks(tasks) for batch in before]
+        return _linearise(policy, [theta_M[tasks] for theta_M in adapted], of_tasks, after.tasks(tasks), inner_lr)
 
-    def mean_over_tasks(function: Callable[[slice], Tensor]) -> Tensor:
+    def mean_over_tasks(function: Callable[[slice], Tensor], samples: Samples = post) -> Tensor:
         """The mean over all tasks of a function that gives some tasks' values [m, ...]: float64.
 
         In float32 the last bits would depend on how the tasks are divided, and whole runs on them: 7 half-cheetahs
         in 1 and 2 processes differed by 3 % of the parameters' norm after three iterations. In float64 by nothing.
         """
-        sums = parallel_map(lambda tasks: function(tasks).sum(dim=0, dtype=torch.float64), task_chunks(post))
+        sums = parallel_map(lambda tasks: function(tasks).sum(dim=0, dtype=torch.float64), task_chunks(samples))
         return all_sum(torch.stack(sums).sum(dim=0)) / (all_tasks or num_tasks)
 
-    def task_gradients(tasks: slice) -> Tensor:
-        at = linearise(tasks, 1.0)
-        return at.pull_back(at.loss_gradient())
+    def losses_and_gradients(tasks: slice) -> Tensor:
+        at = linearise(tasks, batches, post)
+        loss = -(at.post.weights * at.post.advantages).sum(dim=1, keepdim=True)  # around theta the ratio is 1
+        return torch.cat([loss, at.pull_back(at.loss_gradient())], dim=1)
 
     def fisher_vector_product(v: Tensor) -> Tensor:
         def task_products(tasks: slice) -> Tensor:
-            at = linearise(tasks, curvature_fraction)
+            if tasks.start not in kept:
+                kept[tasks.start] = linearise(tasks, curved, curved_post)
+            at = kept[tasks.start]
             return at.pull_back(at.fisher(at.push_forward(v)))
 
-        return mean_over_tasks(task_products).to(v.dtype)
+        return mean_over_tasks(task_products, curved_post).to(v.dtype)
 
     def evaluate(candidate: Tensor) -> tuple[float, float]:
         def surrogates_and_kls(tasks: slice) -> Tensor:
@@ -106,14 +100,8 @@ def meta_objective(
         loss, kl = mean_over_tasks(surrogates_and_kls).tolist()
         return loss, kl
 
-    return MetaObjective(mean_over_tasks(task_gradients).to(theta.dtype), fisher_vector_product, evaluate)
-
-
-def _bytes_per_task(policy: MlpPolicy, batches: Sequence[Samples], fraction: float) -> int:
-    """What one task's linearisation holds: of each hidden unit and step its output and delta."""
-    steps = sum(batch.weights.shape[1] for batch in batches)
-    values = 2 * fraction * steps * (sum(policy.hidden_sizes) + policy.action_size)
-    return max(1, round(values)) * batches[-1].weights.element_size()
+    loss, gradient = mean_over_tasks(losses_and_gradients).tensor_split([1])
+    return MetaObjective(float(loss), gradient.to(theta.dtype), fisher_vector_product, evaluate)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from math import inf, nan
+from math import nan
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from maml_rl.trajectories import Trajectories
 from maml_rl.trust_region import trust_region_step
 
 # The last part of a random draw's key (seed, iteration, phase); the k-th rollout of an iteration has phase ROLLOUT + k.
-INITIAL_PARAMETERS, TASKS, ROLLOUT = 0, 1, 2
+INITIAL_PARAMETERS, TASKS, CURVATURE, ROLLOUT = 0, 1, 2, 3
 
 
 def meta_update(
@@ -64,19 +64,22 @@ def meta_update(
         trajectories.append(rollout(theta_M, config.trained_inner_steps))
     with watch("outer"):
         post = make_samples(trajectories[-1], config.discount, config.gae_lambda)
-        curvature_fraction = min(1.0, (config.curvature_episodes or inf) / config.episodes_per_task)
+        # Another first step in each iteration, so that no step of an episode is never seen.
+        first = KeyedGenerator(config.seed, state.iteration, CURVATURE).streams(1)[0].integers(config.curvature_stride)
         objective = meta_objective(
             policy,
             state.theta,
             batches,
             post,
             config.inner_lr,
-            curvature_fraction,
+            config.curvature_stride,
+            int(first),
             all_tasks=config.num_tasks,
             all_sum=ranks.sum,
         )
         step = trust_region_step(
             state.theta,
+            objective.loss,
             objective.gradient,
             objective.fisher_vector_product,
             objective.evaluate,
@@ -87,7 +90,7 @@ def meta_update(
             backtrack_ratio=config.backtrack_ratio,
         )
 
-    sums = _sums_over_ranks(policy, step.theta, trajectories, post, ranks)
+    sums = _sums_over_ranks(policy, step.theta, trajectories, post, env_parts[0].action_bound, ranks)
     pre, last = sums[0], sums[-1]
     env_steps = state.env_steps + round(sum(each["steps"] for each in sums))
     metrics: Metrics = {
@@ -100,6 +103,8 @@ def meta_update(
         "line_search/accepted": step.accepted,
         "line_search/backtracks": step.backtracks,
         **_spread(policy, step.theta, last["entropy"] / config.num_tasks),
+        "actions/outside": _ratio(pre["outside"], pre["steps"]),
+        "episodes/lived": _ratio(pre["lived"], pre["episodes"] * config.horizon),
         "episodes/diverged": round(sum(each["diverged"] for each in sums)),
         **watch.metrics(),
     }
@@ -115,7 +120,12 @@ def initial_state(config: Config, policy: MlpPolicy) -> State:
 
 
 def _sums_over_ranks(
-    policy: MlpPolicy, theta: Tensor, trajectories: Sequence[Trajectories], post: Samples, ranks: Ranks
+    policy: MlpPolicy,
+    theta: Tensor,
+    trajectories: Sequence[Trajectories],
+    post: Samples,
+    action_bound: float,
+    ranks: Ranks,
 ) -> list[dict[str, float]]:
     """`Trajectories.sums` of each rollout, over the tasks of all ranks; of the last also the entropy, a sum over tasks.
 
@@ -123,7 +133,7 @@ def _sums_over_ranks(
     parameters would go on to learn nonsense.
     """
     checksum = zlib.crc32(theta.cpu().numpy().tobytes())
-    sums = [each.sums() | {"entropy": 0.0, "checksum": 0.0} for each in trajectories]
+    sums = [each.sums(action_bound) | {"entropy": 0.0, "checksum": 0.0} for each in trajectories]
     sums[-1] |= {"entropy": _entropy(policy, theta, post), "checksum": float(checksum)}
     packed = torch.tensor([list(each.values()) for each in sums], dtype=torch.float64, device=theta.device)
     totals = [dict(zip(sums[0], row, strict=True)) for row in ranks.sum(packed).tolist()]

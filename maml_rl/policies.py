@@ -28,6 +28,7 @@ class MlpPolicy:
     nonlinearity: Literal["relu", "tanh"] = "relu"
     init_log_std: float = 0.0
     min_log_std: float = log(1e-6)
+    output_scale: float = 1.0  # of the output layer's initial weights
     discrete: bool = False  # whether actions are one of `action_size` choices
 
     @property
@@ -48,11 +49,15 @@ class MlpPolicy:
         return sum(prod(shape) for shape in self.parameter_shapes.values())
 
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
-        """theta [P], float32: Xavier-uniform weights (Glorot & Bengio 2010, eq. 16), zero biases, `init_log_std`."""
+        """theta [P], float32: Xavier-uniform weights (Glorot & Bengio 2010, eq. 16), zero biases, `init_log_std`.
+
+        The output layer's weights are `output_scale` times as large.
+        """
         parts: list[Tensor] = []
+        output = f"layer{len(self.hidden_sizes)}.weight"
         for name, shape in self.parameter_shapes.items():
             if name.endswith("weight"):
-                bound = (6 / sum(shape)) ** 0.5
+                bound = (6 / sum(shape)) ** 0.5 * (self.output_scale if name == output else 1.0)
                 parts.append(generator.uniform(1, prod(shape), low=-bound, high=bound)[0])
             else:
                 parts.append(torch.full((prod(shape),), self.init_log_std if name == "log_std" else 0.0))

@@ -61,7 +61,7 @@ def read_run(run_dir: Path) -> tuple[Config, list[dict[str, Any]]]:
     """The configuration and the metrics of a run. Raises UsageError where there are none."""
     if not os.path.isfile(run_dir / "config.yaml"):
         raise UsageError(f"got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
-    config = load_yaml(run_dir / "config.yaml", Config(), option="run")
+    config = load_yaml(run_dir / "config.yaml", Config(), option="run", stored=True)
     path, rows = run_dir / "metrics.jsonl", []
     try:
         for line in path.read_text().splitlines(keepends=True):

@@ -11,6 +11,8 @@ from maml_rl.policies import MlpPolicy
 from maml_rl.progress import ProgressDisplay
 from maml_rl.run_directory import write_config
 
+MANY_OUTSIDE = 0.5  # share of actions that are outside of their bounds, above which a user is warned
+
 
 class RunRecord:
     """Writes into the run directory and shows progress. Without a directory, as on all ranks but the first, does not.
@@ -46,6 +48,9 @@ class RunRecord:
         if self.writer and self._progress:
             self.writer.write(metrics)
             self._progress.update(metrics, env_steps)
+            if metrics["iteration"] == 0:
+                for line in first_policy(metrics):
+                    self.say(line)
 
     def checkpoint(self, state: State) -> Path | None:
         """Write a checkpoint, and return its path."""
@@ -60,3 +65,17 @@ class RunRecord:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+
+def first_policy(metrics: Metrics) -> list[str]:
+    """What the untrained policy does, in lines for the user: a policy that begins badly learns slowly or not at all."""
+    outside, lived = metrics["actions/outside"], metrics["episodes/lived"]
+    lines = [
+        f"the first policy: {outside:.0%} of its actions are outside of their bounds, {lived:.0%} of the horizon lived"
+    ]
+    if outside > MANY_OUTSIDE:
+        lines.append(
+            "warning: the env clips most of what the first policy does, so that learning changes little: "
+            "set --output-scale 0.1, or a lower --init-log-std such as -1"
+        )
+    return lines

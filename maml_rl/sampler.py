@@ -25,12 +25,12 @@ def collect(
     generator: KeyedGenerator,
     horizon: int,
 ) -> Trajectories:
-    """Roll out one episode of at most `horizon` steps in every simulation, task i under the policy theta_M[i].
+    """Play `horizon` steps in every simulation, task i under the policy theta_M[i]: an episode, and others after it.
 
     env_parts: the family, in parts that have the tasks one after another; each part runs in a thread of its own.
     theta_M: [M, P], on the device where the trajectories are wanted; the env may live on another. tasks: [M, ...].
-    generator: start states and noise come from its row of each task. Ending an episode is the sampler's business: by
-    termination, by the time limit or the env's own, which are no terminations, or because its physics diverged.
+    generator: start states and noise come from its row of each task. horizon: the time limit of an episode; only a
+    simulation's first can come to it, since every later one begins when fewer steps are left.
     """
     env, device, dtype = env_parts[0], theta_M.device, theta_M.dtype
     M, E = len(theta_M), env.episodes_per_task
@@ -43,11 +43,18 @@ def collect(
         observations=buffer(env.observation_size, dtype=dtype),
         actions=buffer(env.action_size, dtype=dtype),
         rewards=buffer(dtype=env.dtype),
+        times=buffer(dtype=torch.int64),
         terminated=buffer(dtype=torch.bool),
-        mask=torch.empty(M, E, horizon, dtype=torch.bool, device=device),
         final_observations=torch.empty(M, E, env.observation_size, dtype=dtype, device=device),
         diverged=torch.empty(M, E, dtype=torch.bool, device=device),
     )
+    if isinstance(env, SelfLimiting):
+        whole = dataclasses.replace(
+            whole,
+            truncated=buffer(dtype=torch.bool),
+            cut_observations=buffer(env.observation_size, dtype=dtype),
+            successes=torch.empty(M, E, dtype=torch.float64, device=device),
+        )
     cancelled = threading.Event()
 
     def roll_out_part(part: int) -> None:
@@ -65,9 +72,8 @@ def collect(
             )
 
     parallel_map(roll_out_part, range(len(env_parts)), cancel=cancelled.set)
-    successes = [each.successes() for each in env_parts if isinstance(each, SelfLimiting)]
-    known = [each.to(device) for each in successes if each is not None]
-    return dataclasses.replace(whole, successes=torch.cat(known)) if known else whole
+    rated = whole.successes.numel() and not whole.successes.isnan().any()
+    return dataclasses.replace(whole, successes=whole.successes > 0 if rated else torch.empty(0))
 
 
 @torch.no_grad()
@@ -80,27 +86,36 @@ def _roll_out(
     out: Trajectories,
     cancelled: threading.Event,
 ) -> None:
-    """Fill `out` with the episodes of one part of the tasks, or return early where it is `cancelled`."""
-    M, E, horizon = out.mask.shape
+    """Fill `out` with the episodes of one part of the tasks, or return early if `cancelled`."""
+    M, E, horizon = out.rewards.shape
     device, dtype = theta_M.device, theta_M.dtype
     distribution = policy.at(theta_M)
     observations_t = env.reset(tasks, generator)  # [M, E, O]
     noise = policy.draw_noise(generator, (M, E, horizon, env.action_size), dtype).movedim(2, 0).to(device).contiguous()
+    times = torch.zeros(M, E, dtype=torch.int64, device=device)
     rewards, terminated = [], []
     for t in range(horizon):
         if cancelled.is_set():
             return
         out.observations[:, :, t] = observations_t  # to the policy's device and dtype
         out.actions[:, :, t] = distribution(out.observations[:, :, t]).sample(noise[t])
-        observations_t, rewards_t, terminated_t = env.step(out.actions[:, :, t].to(env.device, env.dtype))
+        observations_t, rewards_t, ended = env.step(out.actions[:, :, t].to(env.device, env.dtype))
         rewards.append(rewards_t)
-        terminated.append(terminated_t)
+        out.times[:, :, t] = times
+        times += 1
+        if isinstance(env, SelfLimiting):
+            truncated = env.truncated()
+            out.truncated[:, :, t], out.cut_observations[:, :, t] = truncated, observations_t
+            out.successes.copy_(env.successes().to(device).where(times == t + 1, out.successes))
+            terminated.append(ended & ~truncated)
+        else:
+            terminated.append(ended)
+        # On a GPU `any` waits for the device, which families without an early end are spared.
+        if env.terminates and t + 1 < horizon and ended.any():
+            observations_t = env.restart(ended)
+            times.masked_fill_(ended.to(device), 0)
 
     out.rewards.copy_(torch.stack(rewards, dim=-1))
     out.terminated.copy_(torch.stack(terminated, dim=-1))
-    ended_before = out.terminated.cumsum(dim=-1) - out.terminated.long() > 0
     out.diverged.copy_(env.diverged())
-    out.mask.copy_(~ended_before & ~out.diverged[..., None])
-    if isinstance(env, SelfLimiting):
-        out.terminated.logical_and_(~env.truncated().to(device)[..., None])
     out.final_observations.copy_(observations_t)

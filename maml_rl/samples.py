@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maml_rl.baseline import baseline_features, fit_baseline, predict_values
+from maml_rl.baseline import Cuts, baseline_features, fit_baseline, predict_values
+from maml_rl.parallel import parallel_map
 from maml_rl.returns import discounted_returns, generalized_advantages
 from maml_rl.trajectories import Trajectories
 
@@ -28,13 +29,18 @@ class Samples:
         """The samples of some of the tasks."""
         return Samples(self.observations[chunk], self.actions[chunk], self.advantages[chunk], self.weights[chunk])
 
-    def first_steps(self, fraction: float) -> "Samples":
-        """The first part of every task's steps, as samples in their own right: the weights of a task sum to 1 again."""
-        if fraction == 1:
+    def every(self, stride: int, first: int = 0) -> "Samples":
+        """Steps first, first + stride, ... as samples in their own right: the weights of a task sum to 1 again."""
+        if stride == 1:
             return self
-        count = round(fraction * self.weights.shape[1])
-        weights = self.weights[:, :count] / self.weights[:, :count].sum(dim=1, keepdim=True).clamp(min=1e-12)
-        return Samples(self.observations[:, :count], self.actions[:, :count], self.advantages[:, :count], weights)
+        chosen = slice(first, None, stride)
+        weights = self.weights[:, chosen]
+        return Samples(
+            self.observations[:, chosen].contiguous(),
+            self.actions[:, chosen].contiguous(),
+            self.advantages[:, chosen].contiguous(),
+            weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12),
+        )
 
 
 def task_chunks(samples: Samples) -> Iterator[slice]:
@@ -48,25 +54,16 @@ def task_chunks(samples: Samples) -> Iterator[slice]:
 def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float) -> Samples:
     """Advantages over a baseline fitted to this very batch, normalised per task; masked steps get weight zero.
 
-    The baseline is fitted to the returns within the time limit, which its time features let it represent.
+    The time limit is part of the task: the objective is the return within it, which the baseline's time features let
+    it represent, so the value there is 0. The baseline's value stands for the rest of an episode that a time limit of
+    the env's own or the end of the batch cuts off (Pardo et al. 2018, eq. 6).
     """
     mask = trajectories.mask
-    observations = trajectories.observations.where(mask[..., None], 0.0)
-    actions = trajectories.actions.where(mask[..., None], 0.0)
-    rewards = trajectories.rewards.where(mask, 0.0).double()
-    terminated = trajectories.terminated & mask
-
-    # An episode that a time limit of the env's own cut off goes on, as the others do after H: what it was cut off at is
-    # the first masked observation, whose value stands for the rest.
-    truncated = (mask & ~terminated)[..., :-1] & ~mask[..., 1:]  # [M, E, H - 1]
-    seen = torch.cat([mask[..., :1], mask[..., 1:] | truncated], dim=-1)
-    features = baseline_features(trajectories.observations.where(seen[..., None], 0.0))
-    final_features = baseline_features(trajectories.final_observations[:, :, None], first_step=mask.shape[-1])
-    coefficients = fit_baseline(features, discounted_returns(rewards, terminated, discount), mask)
-    values = predict_values(features, coefficients)
-    final_values = predict_values(final_features, coefficients)[..., 0]
-    advantages = generalized_advantages(rewards, values, final_values, terminated, mask, discount, gae_lambda)
-
+    on_gpu = mask.device.type != "cpu"
+    chunks = [slice(None)] if on_gpu else [slice(task, task + 1) for task in range(len(mask))]
+    advantages = torch.cat(
+        parallel_map(lambda chunk: _advantages(trajectories.tasks(chunk), discount, gae_lambda), chunks)
+    )
     weights = mask.double() / mask.sum(dim=(1, 2), keepdim=True).clamp(min=1)  # [M, E, H]
     mean = (weights * advantages).sum(dim=(1, 2), keepdim=True)
     centred = (advantages - mean).where(mask, 0.0)
@@ -75,8 +72,33 @@ def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float)
 
     dtype = trajectories.observations.dtype
     return Samples(
-        observations.flatten(1, 2),
-        actions.flatten(1, 2),
+        trajectories.observations.where(mask[..., None], 0.0).flatten(1, 2),
+        trajectories.actions.where(mask[..., None], 0.0).flatten(1, 2),
         normalised.flatten(1, 2).to(dtype),
         weights.flatten(1, 2).to(dtype),
     )
+
+
+def _advantages(trajectories: Trajectories, discount: float, gae_lambda: float) -> Tensor:
+    """[M, E, H], float64, in reward units; 0 outside of the mask."""
+    mask, ended, unfinished = trajectories.mask, trajectories.ended(), trajectories.unfinished()
+    rewards = trajectories.rewards.where(mask, 0.0).double()
+    observations = trajectories.observations.where(mask[..., None], 0.0)
+    features = baseline_features(observations, trajectories.times)  # [M, E, H, F]
+    after = trajectories.observations_after(unfinished)
+    cut_features = baseline_features(after, trajectories.times[unfinished] + 1)  # [C, F]
+    task = unfinished.nonzero()[:, 0]
+
+    reach = discounted_returns(discount * unfinished.double(), ended, discount)  # [M, E, H]
+    reaches = torch.zeros_like(cut_features)
+    cut_off = reach > 0
+    of_cut = torch.searchsorted(unfinished.flatten().nonzero()[:, 0], cut_off.flatten().nonzero()[:, 0])
+    reaches.index_add_(0, of_cut, reach[cut_off][:, None] * features[cut_off])
+
+    targets = discounted_returns(rewards, ended, discount)
+    coefficients = fit_baseline(features, targets, mask, Cuts(task, cut_features, reaches))
+    values = predict_values(features, coefficients)
+    values_tp1 = torch.cat([values[..., 1:], torch.zeros_like(values[..., :1])], dim=-1).where(~ended, 0.0)
+    values_tp1[unfinished] = (cut_features * coefficients[task]).sum(dim=-1)
+    advantages = generalized_advantages(rewards, values, values_tp1, ended, discount, gae_lambda)
+    return advantages.where(mask, 0.0)

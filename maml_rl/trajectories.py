@@ -17,52 +17,93 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Episodes of all tasks, collected with one policy per task.
+    """H steps of each of M * E simulations, collected with one policy per task.
 
-    `mask` is true on an episode's steps up to and including the one that ended it, and nowhere in an episode whose
-    physics diverged. An episode that ends before H without a termination was cut off by a time limit of the env's own:
-    the next observation is that of the state it was cut off at. What else stands outside of the mask is meaningless and
-    must not influence anything.
+    A simulation whose episode ends starts the next one, so that each row of H steps holds one episode or several.
+    `times` says how far each step is into its own episode. An episode that has lasted H steps has met the time limit;
+    one that the end of its row cuts off earlier has not ended.
+
+    Means over episodes are over the first episode of each simulation. That one always has H steps of room, so it is
+    played to its end, however long it lives: a mean over all whole episodes would count short lives more often.
     """
 
     observations: Tensor  # [M, E, H, O], before each action
     actions: Tensor  # [M, E, H, A], as sampled: unscaled, unclipped
     rewards: Tensor  # [M, E, H]
+    times: Tensor  # [M, E, H] int, steps since the start of the step's own episode
     terminated: Tensor  # [M, E, H] bool: the step led into a terminal state; a time limit is not one
-    mask: Tensor  # [M, E, H] bool
     final_observations: Tensor  # [M, E, O], after the last step
-    diverged: Tensor  # [M, E] bool
-    successes: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E] bool; empty where the env does not say
+    diverged: Tensor  # [M, E] bool: the physics became unstable, and nothing in the row is to be used
+    # Of families that truncate episodes or report success; otherwise empty.
+    truncated: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H] bool: by the env's own time limit
+    cut_observations: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, O], after truncated steps
+    successes: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E] bool, of the first episodes
 
     def tasks(self, chunk: slice) -> "Trajectories":
         """Views of the episodes of some of the tasks."""
         return Trajectories(**{each.name: getattr(self, each.name)[chunk] for each in fields(self)})
 
+    @property
+    def mask(self) -> Tensor:
+        """[M, E, H] bool: steps that count, all but those of diverged simulations."""
+        return (~self.diverged)[..., None].expand_as(self.rewards)
+
+    @property
+    def first(self) -> Tensor:
+        """[M, E, H] bool: steps of the first episode of each simulation that has not diverged."""
+        return (self.times == torch.arange(self.times.shape[-1], device=self.times.device)) & self.mask
+
+    def ended(self) -> Tensor:
+        """[M, E, H] bool: the last step that the row holds of an episode."""
+        last = torch.zeros_like(self.terminated)
+        last[..., -1] = True
+        return last | self.terminated | (self.truncated if self.truncated.numel() else False)
+
+    def unfinished(self) -> Tensor:
+        """[M, E, H] bool: the row holds nothing after this step of an episode that would have gone on."""
+        unfinished = self.ended() & ~self.terminated & self.mask
+        unfinished[..., -1] &= self.times[..., -1] + 1 < self.times.shape[-1]  # otherwise the time limit ended it
+        return unfinished
+
+    def observations_after(self, steps: Tensor) -> Tensor:
+        """[C, O], where the C steps that are true in `steps` [M, E, H] led to; all of them `ended`."""
+        last = self.final_observations[:, :, None].expand_as(self.observations)[steps]
+        if not self.truncated.numel():
+            return last
+        return self.cut_observations[steps].where(self.truncated[steps][:, None], last)
+
     def num_steps(self) -> int:
-        """Environment steps that count: those inside the mask."""
+        """Environment steps that count."""
         return int(self.mask.sum())
 
-    def sums(self) -> dict[str, float]:
-        """What adds up over tasks: steps inside the mask, episodes by how they went, and their undiscounted return.
+    def returns(self) -> Tensor:
+        """[M, E], undiscounted returns of the first episodes, in reward units; 0 of diverged ones."""
+        return self.rewards.where(self.first, 0.0).double().sum(dim=-1)
 
-        Diverged episodes count as that alone. `rated` are the episodes of which the env says whether they succeeded.
+    def sums(self, action_bound: float) -> dict[str, float]:
+        """What adds up over tasks: steps, and of the first episodes how they went, their lengths and their returns.
+
+        Diverged simulations count as that alone. `rated` are the episodes of which the env says whether they succeeded.
+        `outside` sums over steps the share of an action's components beyond the bound, at which the env clips them.
         """
         valid = ~self.diverged
+        outside = (self.actions.abs() > action_bound).double().mean(dim=-1)  # [M, E, H]
         rated = valid.sum() if self.successes.numel() else torch.tensor(0)
         return {
             "steps": float(self.mask.sum()),
+            "outside": float(outside[self.mask].sum()),
             "diverged": float(self.diverged.sum()),
             "episodes": float(valid.sum()),
-            "return": float(self.rewards.where(self.mask, 0.0).double().sum(dim=-1)[valid].sum()),
+            "return": float(self.returns().sum()),
+            "lived": float(self.first.sum()),
             "rated": float(rated),
             "successes": float(self.successes[valid].sum()) if rated else 0.0,
         }
 
     def mean_return(self) -> float:
-        """Mean undiscounted return over tasks and episodes, in reward units; diverged episodes do not count."""
-        returns = self.rewards.where(self.mask, 0.0).double().sum(dim=-1)  # [M, E]
-        return float(returns[~self.diverged].mean())
+        """Mean undiscounted return over tasks and first episodes, in reward units; diverged ones do not count."""
+        return float(self.returns()[~self.diverged].mean())
 
     def success_rate(self) -> float | None:
-        """Share of episodes that met their task; diverged ones do not count. None where the env does not say."""
+        """Share of first episodes that met their task; diverged ones do not count. None if the env does not say."""
         return float(self.successes[~self.diverged].double().mean()) if self.successes.numel() else None

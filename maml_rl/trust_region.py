@@ -45,6 +45,7 @@ def conjugate_gradient(
 
 def trust_region_step(
     theta: Tensor,
+    loss: float,
     gradient: Tensor,
     fisher_vector_product: Callable[[Tensor], Tensor],
     evaluate: Callable[[Tensor], tuple[float, float]],
@@ -57,7 +58,7 @@ def trust_region_step(
 ) -> Step:
     """Minimise a loss within KL <= max_kl, along the natural gradient (Schulman et al. 2015, appendix C).
 
-    theta, gradient: [P], the gradient of the loss at theta. fisher_vector_product: v -> F v, F the Hessian of the KL at
+    theta: [P]. loss, gradient [P]: at theta. fisher_vector_product: v -> F v, F the Hessian of the KL at
     theta. evaluate: theta -> (loss, KL from the start, nats). The first candidate is where the quadratic model of the
     KL reaches max_kl; each of the `max_backtracks` candidates is `backtrack_ratio` times the one before. The first that
     improves the loss and keeps KL <= max_kl is taken.
@@ -66,7 +67,6 @@ def trust_region_step(
     def damped(v: Tensor) -> Tensor:
         return fisher_vector_product(v) + cg_damping * v
 
-    loss_before, kl_before = evaluate(theta)
     direction, damped_direction = conjugate_gradient(damped, gradient, cg_iterations)
     curvature = float(direction @ damped_direction)
     backtracks = 0
@@ -74,8 +74,8 @@ def trust_region_step(
         full_step = (2 * max_kl / curvature) ** 0.5 * direction
         for backtracks in range(max_backtracks):
             candidate = theta - backtrack_ratio**backtracks * full_step
-            loss, kl = evaluate(candidate)
-            if loss < loss_before and kl <= max_kl:
-                return Step(candidate, loss, kl, accepted=True, backtracks=backtracks)
+            candidate_loss, kl = evaluate(candidate)
+            if candidate_loss < loss and kl <= max_kl:
+                return Step(candidate, candidate_loss, kl, accepted=True, backtracks=backtracks)
         backtracks = max_backtracks
-    return Step(theta, loss_before, kl_before, accepted=False, backtracks=backtracks)
+    return Step(theta, loss, 0.0, accepted=False, backtracks=backtracks)

@@ -45,7 +45,7 @@ def episodes_side_by_side(
     states = [replay(config, tasks, part, seed, split, k) for k, part in enumerate(parts)]  # K + 1 times [V, E, H+1, S]
     renderers = [env.make_renderer(task, width, height) for task in tasks]
     stride = ceil(1 / env.dt / MAX_FPS)
-    lengths = torch.stack([part.mask[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
+    lengths = torch.stack([part.first[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
     returns = [part.rewards[:, 0].cumsum(dim=-1) for part in parts]
     moments = [*range(0, int(lengths.max()), stride), int(lengths.max())]
 
@@ -70,17 +70,18 @@ def episodes_side_by_side(
 
 
 def replay(config: Config, tasks: Tensor, trajectories: Trajectories, seed: int, split: int, step: int) -> Tensor:
-    """The states [V, E, H + 1, S] that an evaluation's episodes went through, NaN after an episode's end.
+    """The states [V, E, H + 1, S] that the first episodes of an evaluation went through, NaN after their ends.
 
     The physics is deterministic: the same start and the same actions lead through the very same states.
     """
-    V, E, H = trajectories.mask.shape
+    V, E, H = trajectories.rewards.shape
+    first = trajectories.first
     [env] = make_envs(dataclasses.replace(config, num_tasks=V, episodes_per_task=E), parts=1)
     env.reset(tasks, rollout_generator(seed, split, step))
     states = [env.snapshot()]
     for t in range(H):
         _, rewards, _ = env.step(trajectories.actions[:, :, t].to(env.device, env.dtype))
-        mask = trajectories.mask[:, :, t].to(env.device)
+        mask = first[:, :, t].to(env.device)
         # The states are the very same; a reward's last bit depends on how many tasks stand beside each other.
         recorded = trajectories.rewards[:, :, t].to(env.device)
         assert torch.allclose(rewards[mask], recorded[mask], rtol=1e-9, atol=1e-9), "the replay went astray"

@@ -44,6 +44,7 @@ def make_policy(config: Config, env: TaskEnv) -> MlpPolicy:
         config.nonlinearity,
         config.init_log_std,
         config.min_log_std,
+        config.output_scale,
         env.discrete,
     )
 

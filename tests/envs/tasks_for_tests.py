@@ -148,7 +148,7 @@ class Raises(Tasks):
 
         def step(self, action):
             self.steps += 1
-            if self.steps == 15:
+            if self.steps == 25:
                 raise UnpicklableError("the gripper is stuck", "rust")
             return super().step(action)
 

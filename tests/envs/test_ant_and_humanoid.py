@@ -23,7 +23,6 @@ def forward_and_gymnasium(make, name: str, options: dict):
     """A family's only simulation, told to go along x, and Gymnasium's environment in the same state."""
     env = make(1, 1, variant="promp")
     env.reset(torch.tensor([[1.0, 0.0]]), KeyedGenerator(5))
-    env.physics.end = lambda simulations: None  # Gymnasium's goes on after a fall
     with quiet_mujoco:
         other = gymnasium.make(name, max_episode_steps=-1, **options).unwrapped
     other.reset(seed=0)

@@ -102,11 +102,25 @@ def roll_out(env) -> Trajectories:
 def test_a_time_limit_of_its_own_is_no_termination(told) -> None:
     env = bridge("Tasks")
     trajectories = roll_out(OracleEnv(env) if told else env)
-    lengths = 3 + (4 * trajectories.observations[:, :, 0, 1]).round()
+    lengths = (3 + (4 * trajectories.observations[:, :, 0, 1]).round()).long()  # [M, E]
     assert (lengths < H).any()
-    assert torch.equal(trajectories.mask.sum(dim=-1), lengths.clamp(max=H).long())
+    assert torch.equal(trajectories.first.sum(dim=-1), lengths.clamp(max=H))
     assert not trajectories.terminated.any()
     assert trajectories.success_rate() == 1.0  # at the second step, not at the last
+    steps = torch.arange(H).expand(M, E, H)
+    assert torch.equal(trajectories.truncated, (steps + 1) % lengths[..., None] == 0)
+    # The environment counts its steps: it has been reset where the times begin anew.
+    assert torch.equal(trajectories.times, steps % lengths[..., None])
+    assert torch.equal(trajectories.observations[..., 0].long(), trajectories.times)
+    cut = trajectories.cut_observations[trajectories.truncated][:, 0]
+    assert torch.equal(cut.long(), lengths[..., None].expand(M, E, H)[trajectories.truncated])
+
+
+def test_restarts_are_keyed_at_any_number_of_workers() -> None:
+    alone, divided = roll_out(bridge("Tasks", 1)), roll_out(bridge("Tasks", 4))
+    assert torch.equal(alone.observations, divided.observations)
+    draws = alone.observations[..., 3:].flatten()
+    assert len(draws.unique()) == len(draws)  # each episode has chance of its own
 
 
 def test_no_process_is_left_and_none_begins_before_it_is_needed(actions) -> None:
@@ -163,7 +177,7 @@ def test_an_exception_brings_its_traceback_and_the_next_reset_begins_anew(action
     env = bridge("Raises", 2)
     play(env, actions)
     with pytest.raises(WorkerError, match=r"(?s)Traceback.*in step.*UnpicklableError: the gripper is stuck$"):
-        [play(env, actions) for _ in range(3)]
+        [play(env, actions) for _ in range(5)]
     assert multiprocessing.active_children() == []
     play(env, actions)
 

@@ -67,19 +67,32 @@ def test_a_diverged_simulation_is_named_and_leaves_the_others_alone(model, fault
     assert capfd.readouterr().err == ""
 
 
-def test_ended_simulations_stay_as_they_are_until_reset(model) -> None:
+def test_a_restart_changes_the_chosen_simulations_alone(model) -> None:
+    physics, untouched = CpuPhysics(model, 2, 3, num_threads=1), CpuPhysics(model, 2, 3, num_threads=1)
+    chosen = torch.zeros(physics.qpos.shape[:2], dtype=torch.bool)
+    chosen[0, 1] = chosen[1, 2] = True
+    for each in (physics, untouched):
+        each.reset()
+        each.qvel.copy_(torch.randn(each.qvel.shape, generator=torch.Generator().manual_seed(0)))
+        each.step(5)
+    physics.restart(chosen)
+    physics.qvel[chosen] = 0.5
+    physics.forward(chosen)
+    for each in (physics, untouched):
+        each.step(5)
+    assert torch.equal(physics.qpos[~chosen], untouched.qpos[~chosen])
+    fresh = CpuPhysics(model, 2, 3, num_threads=1)
+    fresh.reset()
+    fresh.qvel.fill_(0.5)
+    fresh.step(5)
+    assert torch.equal(physics.qpos[chosen], fresh.qpos[chosen])
+
+
+def test_a_diverged_simulation_stays_one_when_it_is_restarted(model) -> None:
     physics = CpuPhysics(model, 2, 3, num_threads=1)
-    ended = torch.zeros(physics.qpos.shape[:2], dtype=torch.bool)
-    ended[0, 1] = True
     physics.reset()
-    physics.step(3)
-    before = physics.qpos.clone()
-    physics.end(ended)
-    physics.step(3)
-    assert torch.equal(physics.qpos[ended], before[ended])
-    assert (physics.qpos[~ended] != before[~ended]).any(dim=-1).all()
-    physics.end(torch.ones_like(ended))
-    physics.step(3)
-    physics.reset()
-    physics.step(3)
-    assert torch.equal(physics.qpos, before)
+    physics.qvel[1, 2] = float("nan")
+    physics.step(1)
+    physics.restart(torch.ones(2, 3, dtype=torch.bool))
+    physics.step(1)
+    assert physics.diverged().tolist() == [[False] * 3, [False, False, True]]

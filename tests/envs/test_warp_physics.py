@@ -106,18 +106,26 @@ def test_a_step_is_its_substeps() -> None:
     assert torch.equal(pushed(physics, steps=6), pushed(physics, steps=2, substeps=3))
 
 
-def test_ended_simulations_rest_and_the_others_go_on_as_before() -> None:
+def test_a_restart_changes_the_chosen_simulations_alone() -> None:
     physics = WarpPhysics(load_gymnasium_model("half_cheetah.xml"), M, E, CPU)
+    forces = physics.field("cfrc_ext")
     alone = pushed(physics, steps=10)
-    ended = torch.zeros(M, E, dtype=torch.bool)
-    ended[1, 2] = True
-    before = pushed(physics, steps=5)
-    physics.end(ended)
+    chosen = torch.zeros(M, E, dtype=torch.bool)
+    chosen[1, 2] = True
+    pushed(physics, steps=5)
+    before = forces.clone()
+    physics.restart(chosen)
+    physics.forward(chosen)
+    assert torch.equal(forces[~chosen], before[~chosen])
+    physics.ctrl[chosen] = 0
     for _ in range(5):
         physics.step(1)
     after = torch.cat([physics.qpos, physics.qvel], dim=-1)
-    assert torch.equal(after[ended], before[ended])
-    assert torch.equal(after[~ended], alone[~ended])
+    assert torch.equal(after[~chosen], alone[~chosen])
+    fresh = WarpPhysics(load_gymnasium_model("half_cheetah.xml"), M, E, CPU)
+    for _ in range(5):
+        fresh.step(1)
+    torch.testing.assert_close(after[chosen], torch.cat([fresh.qpos, fresh.qvel], dim=-1)[chosen])
     assert torch.equal(pushed(physics, steps=10), alone)
 
 
@@ -136,16 +144,6 @@ def test_a_diverged_simulation_is_named_and_leaves_the_others_alone(fault: str) 
     assert torch.equal(torch.cat([physics.qpos, physics.qvel], dim=-1)[~diverged], expected[~diverged])
     assert torch.equal(pushed(physics, steps=6), expected)
     assert not physics.diverged().any()
-
-
-def test_a_simulation_that_diverges_after_its_end_does_not_count() -> None:
-    physics = WarpPhysics(load_gymnasium_model("half_cheetah.xml"), M, E, CPU)
-    pushed(physics, steps=1)
-    physics.end(torch.ones(M, E, dtype=torch.bool))
-    physics.ctrl[0, 0] = float("nan")
-    physics.step(1)
-    assert not physics.diverged().any()
-    assert physics.qpos.isfinite().all()
 
 
 @pytest.mark.parametrize(("what", "room"), [("contacts", 1), ("constraints", 2)])

@@ -52,3 +52,12 @@ def test_bounds() -> None:
     assert 0 not in Within(0, 1, open_low=True)
     assert 1 in Within(0, 1)
     assert 1.1 not in Within(0, 1)
+
+
+@pytest.mark.parametrize(("episodes", "stride"), [(0, 1), (5, 4), (20, 1), (30, 1), (3, 7)])
+def test_options_of_an_earlier_version_are_read_from_what_a_run_wrote(tmp_path, episodes: int, stride: int) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"episodes_per_task: 20\ncurvature_episodes: {episodes}\n")
+    assert load_yaml(path, Config(), stored=True).curvature_stride == stride
+    with pytest.raises(UsageError, match="curvature_episodes: unknown option"):
+        load_yaml(path, Config())

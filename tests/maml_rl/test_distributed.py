@@ -151,8 +151,8 @@ def test_vectors_of_p_numbers_cross_the_network_and_nothing_else(one_rank, monke
     state, row = meta_update(config, env_parts, policy, start, ranks=one_rank)
 
     P = policy.num_parameters
-    evaluations = 1 + row["line_search/backtracks"] + row["line_search/accepted"]
-    gradient_and_products, metrics_of_rollouts = [P] * (1 + config.cg_iterations), [3 * 8]
+    evaluations = row["line_search/backtracks"] + row["line_search/accepted"]
+    gradient_and_products, metrics_of_rollouts = [1 + P] + [P] * config.cg_iterations, [3 * 10]
     line_search = [2] * evaluations
     assert sorted(sizes) == sorted(gradient_and_products + line_search + metrics_of_rollouts)
 

@@ -27,7 +27,7 @@ CONFIG = Config(
     cg_damping=0.1,
     max_backtracks=4,
     backtrack_ratio=0.6,
-    curvature_episodes=2,
+    curvature_stride=2,
 )
 
 
@@ -77,7 +77,8 @@ def test_each_rollout_is_adapted_from_the_one_before(calls) -> None:
     for passed, expected in zip([*arguments[2], arguments[3]], samples, strict=True):
         assert torch.equal(passed.advantages, expected.advantages)
         assert torch.equal(passed.actions, expected.actions)
-    assert arguments[4:] == (0.3, 0.5)  # inner_lr, and 2 of 4 episodes for the curvature
+    assert arguments[4:6] == (0.3, 2)  # inner_lr, and every second step for the curvature
+    assert arguments[6] in (0, 1)
 
 
 def test_the_outer_step_gets_the_options(calls) -> None:
@@ -99,6 +100,11 @@ def test_tasks_and_noise_are_new_in_every_iteration_phase_and_seed(calls) -> Non
     assert len(noise.unique(dim=0)) == 9 * 12
 
 
+def test_the_curvature_sees_every_step_in_time(calls) -> None:
+    run(iterations=8)
+    assert {arguments[6] for arguments, _, _ in calls["meta_objective"]} == {0, 1}
+
+
 def test_metrics_tell_what_happened(calls) -> None:
     _, states, rows = run(iterations=2)
     for i, row in enumerate(rows):
@@ -108,6 +114,8 @@ def test_metrics_tell_what_happened(calls) -> None:
         assert row["return/pre"] == rollouts[0].mean_return()
         assert row["return/post"] == rollouts[2].mean_return()
         assert row["env_steps"] - states[i].env_steps == sum(each.num_steps() for each in rollouts)
+        assert row["actions/outside"] == pytest.approx(float((rollouts[0].actions.abs() > 1).double().mean()))
+        assert row["episodes/lived"] == pytest.approx(float(rollouts[0].first.sum()) / (3 * 4 * 10))
         assert (row["loss"], row["kl"], row["line_search/accepted"]) == (step.loss, step.kl, step.accepted)
 
 
@@ -121,11 +129,12 @@ def test_the_configuration_reaches_the_env_and_the_policy() -> None:
         nonlinearity="tanh",
         init_log_std=-0.5,
         min_log_std=-3.0,
+        output_scale=0.1,
     )
     env_parts = make_envs(config)
     assert [(env.num_tasks, env.episodes_per_task, env.observation_size) for env in env_parts] == [(1, 3, 17)] * 2
     policy = make_policy(config, env_parts[0])
-    assert policy == MlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0)
+    assert policy == MlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0, 0.1)
     state = initial_state(config, policy)
     assert (state.theta[-6:] == -0.5).all()
     assert not torch.equal(state.theta, initial_state(dataclasses.replace(config, seed=2), policy).theta)

@@ -109,9 +109,12 @@ def test_each_task_acts_by_its_own_policy() -> None:
     right[:4] = left[:4] = 0
     goals = torch.tensor([[0.5, 0.0], [0.5, 0.0]])
     trajectories = collect([env], policy, torch.stack([right, left]), goals, KeyedGenerator(0), horizon=8)
-    assert trajectories.mask.sum(dim=-1).tolist() == [[5] * 3, [8] * 3]  # five steps of 0.1 m to the goal
-    assert trajectories.terminated[0, :, 4].all()
+    assert trajectories.first.sum(dim=-1).tolist() == [[5] * 3, [8] * 3]  # five steps of 0.1 m to the goal
+    assert trajectories.times[0].tolist() == [[0, 1, 2, 3, 4, 0, 1, 2]] * 3
+    assert trajectories.terminated[0].nonzero()[:, 1].tolist() == [4] * 3
+    assert trajectories.unfinished()[0].nonzero()[:, 1].tolist() == [7] * 3
     assert not trajectories.terminated[1].any()  # a time limit is not a termination
+    assert not trajectories.unfinished()[1].any()
     torch.testing.assert_close(trajectories.observations[1, 0, :, 0], -0.1 * torch.arange(8.0))
     expected = (-(0.4 + 0.3 + 0.2 + 0.1) - (0.6 + 0.7 + 0.8 + 0.9 + 1.0 + 1.1 + 1.2 + 1.3)) / 2
     assert trajectories.mean_return() == pytest.approx(expected, abs=1e-6)

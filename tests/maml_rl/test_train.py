@@ -23,7 +23,7 @@ TINY = [
 ]
 METRICS = [
     *("iteration", "env_steps", "return/pre", "return/post", "loss", "kl", "line_search/accepted"),
-    *("line_search/backtracks", "policy/std", "episodes/diverged"),
+    *("line_search/backtracks", "policy/std", "actions/outside", "episodes/lived", "episodes/diverged"),
     *("time/collect", "time/adapt", "time/outer", "time/iteration"),
 ]
 

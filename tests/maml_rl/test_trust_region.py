@@ -46,7 +46,7 @@ def test_the_step_is_the_natural_gradient_of_length_max_kl() -> None:
         d = x - theta
         return float(g @ d), 0.5 * float(d @ F @ d) * (1 - 1e-9)
 
-    step = trust_region_step(theta, g, lambda v: F @ v, evaluate, **SETTINGS)
+    step = trust_region_step(theta, 0.0, g, lambda v: F @ v, evaluate, **SETTINGS)
     assert step.accepted
     assert step.backtracks == 0
     assert step.kl == pytest.approx(0.01)
@@ -63,11 +63,11 @@ def test_backtracks_until_the_kl_is_kept_and_the_loss_improves() -> None:
     def evaluate(x: torch.Tensor) -> tuple[float, float]:
         candidates.append(-float(x))
         kl = 1.0 if -float(x) > 0.1 else 0.005
-        return (0.0 if x == 0 else -1.0 if -float(x) < 0.08 else 1.0), kl
+        return (-1.0 if -float(x) < 0.08 else 1.0), kl
 
-    step = trust_region_step(theta, g, lambda v: v, evaluate, **SETTINGS)
+    step = trust_region_step(theta, 0.0, g, lambda v: v, evaluate, **SETTINGS)
     full = 0.02**0.5
-    assert candidates == pytest.approx([0.0, full, 0.8 * full, 0.64 * full, 0.512 * full])
+    assert candidates == pytest.approx([full, 0.8 * full, 0.64 * full, 0.512 * full])
     assert step.backtracks == 3
     assert step.accepted
     assert step.loss == -1
@@ -77,7 +77,7 @@ def test_backtracks_until_the_kl_is_kept_and_the_loss_improves() -> None:
 def test_a_rejected_line_search_is_a_result(loss: float) -> None:
     theta = torch.zeros(2, dtype=torch.float64)
     step = trust_region_step(
-        theta, torch.ones(2, dtype=torch.float64), lambda v: v, lambda x: (loss if x.any() else 0.0, 0.0), **SETTINGS
+        theta, 0.0, torch.ones(2, dtype=torch.float64), lambda v: v, lambda x: (loss, 0.0), **SETTINGS
     )
     assert not step.accepted
     assert step.backtracks == 15
@@ -87,10 +87,11 @@ def test_a_rejected_line_search_is_a_result(loss: float) -> None:
 
 def test_a_zero_gradient_stays_where_it_is() -> None:
     theta = torch.ones(2, dtype=torch.float64)
-    step = trust_region_step(theta, torch.zeros(2, dtype=torch.float64), lambda v: v, lambda x: (0.0, 0.0), **SETTINGS)
+    zero = torch.zeros(2, dtype=torch.float64)
+    step = trust_region_step(theta, 0.0, zero, lambda v: v, lambda x: (0.0, 0.0), **SETTINGS)
     assert not step.accepted
     assert step.backtracks == 0  # no candidate was tried
-    flat = trust_region_step(theta, theta, lambda v: 0 * v, lambda x: (0.0, 0.0), **SETTINGS)
+    flat = trust_region_step(theta, 0.0, theta, lambda v: 0 * v, lambda x: (0.0, 0.0), **SETTINGS)
     assert not flat.accepted
     assert torch.equal(step.theta, theta)
 
@@ -100,7 +101,7 @@ def test_damping_shortens_the_step() -> None:
 
     def length(cg_damping: float) -> float:
         settings = SETTINGS | {"cg_damping": cg_damping}
-        step = trust_region_step(theta, g, lambda v: v, lambda x: (-1.0 if x.any() else 0.0, 0.0), **settings)
+        step = trust_region_step(theta, 0.0, g, lambda v: v, lambda x: (-1.0, 0.0), **settings)
         return float(step.theta.norm())
 
     assert length(3.0) == pytest.approx(length(0.0) / 2)
