@@ -75,6 +75,8 @@ class Config:
     curvature_episodes: Annotated[int, Within(0)] = 0
     """Episodes of each task that the Fisher-vector products are computed on; 0, or more than there are, takes all.
     Gradient, surrogate loss and KL test always see all."""
+    curvature_stride: Count = 1
+    """Stride of the steps that the Fisher-vector products are computed on; 1 takes all."""
     max_backtracks: Count = 15
     """Candidates of the line search."""
     backtrack_ratio: Annotated[float, Within(0, 1, open_low=True)] = 0.8
@@ -83,6 +85,8 @@ class Config:
     """Widths of the policy's hidden layers; none for a linear policy."""
     nonlinearity: Literal["relu", "tanh"] = "relu"
     """Nonlinearity of the policy's hidden layers."""
+    output_scale: Annotated[float, Within(0, open_low=True)] = 1.0
+    """Initial weights of the policy's output layer, over Xavier's."""
     init_log_std: Annotated[float, Within(-20, 5)] = 0.0
     """Start of the policy's log standard deviation, in units of its output."""
     min_log_std: Annotated[float, Within(-20, 5)] = log(1e-6)
