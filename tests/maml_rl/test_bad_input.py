@@ -80,15 +80,15 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--preset", "promp", "--env", "bandit"], ["--preset", "'promp'", "allowed for bandit: none"]),
         (["--preset", "promp", "--env", "my_module:MyTasks"], ["--preset", "my_module:MyTasks", "has no presets"]),
         (
-            ["--preset", "maml-paper", "--env", "ant-dir", "--variant", "promp"],
+            ["--preset", "maml-paper", "--env", "ant-dir", "--variant", "promp", "--iterations", "0"],
             ["--variant", "'promp'", "allowed with --preset maml-paper: maml"],
         ),
         (
-            ["--preset", "promp", "--env", "ant-dir", "--variant", "maml"],
+            ["--preset", "promp", "--env", "ant-dir", "--variant", "maml", "--iterations", "0"],
             ["--variant", "'maml'", "allowed with --preset promp: promp"],
         ),
         (
-            ["--preset", "maml-paper", "--config", str(PRESETS / "promp" / "ant-dir.yaml")],
+            ["--preset", "maml-paper", "--config", str(PRESETS / "promp" / "ant-dir.yaml"), "--iterations", "0"],
             ["ant-dir.yaml: variant", "'promp'", "allowed with --preset maml-paper: maml"],
         ),
     ],
