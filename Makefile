@@ -31,6 +31,8 @@ lint: setup
 
 bench: setup
 	@for name in sampling outer_step iteration scaling distributed worlds; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
+	$(BIN)/python -m benchmarks.time_to_score --env navigation-2d --score -11.7 $(ARGS)
+	$(BIN)/python -m benchmarks.time_to_score --env halfcheetah-dir --score 293.2 $(ARGS)
 
 # Meta-World needs MuJoCo 3.3.0, our own families MuJoCo 4: each has a virtual environment of its own.
 METAWORLD := .venv-metaworld

@@ -1,4 +1,4 @@
-"""From argv to a checked configuration: defaults < preset of the family < --config FILE < flags."""
+"""From argv to a checked configuration: defaults < preset < --config FILE < flags."""
 
 import dataclasses
 import os
@@ -9,16 +9,20 @@ from typing import Any
 
 import tyro
 
-from maml_rl.config import PRESETS, Config, UsageError, load_yaml, merge, nearest
+from maml_rl.config import Config, UsageError, load_yaml, merge, nearest
 from maml_rl.flags import option_name, read_flags
+from maml_rl.presets import load_preset, preset_names
 
 
 @dataclass(frozen=True)
 class Options(Config):
     """The command line: the configuration of a run, and where it comes from and goes to."""
 
+    preset: str | None = None
+    """Published protocol, a folder of configs/: maml-paper, as the policies of Finn et al. 2017 were really trained, or
+    promp, as --variant promp takes it. Default: what learns best here, configs/<env>.yaml."""
     config: Path | None = None
-    """YAML file of options, above the family's preset in configs/ and below the flags."""
+    """YAML file of options, above the preset and below the flags."""
     run_dir: Path | None = None
     """Folder to write the run into; must be new or empty. Default: runs/<env>-<seed>-<time>."""
     resume: Path | None = None
@@ -67,7 +71,7 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
     if flags.get("list_envs"):
         return Config()
     if "resume" in flags:
-        for other in ("config", "run_dir"):
+        for other in ("preset", "config", "run_dir"):
             if other in flags:
                 raise UsageError(f"{option_name(other)}: not allowed with --resume, which takes the run's own")
         source = flags["resume"] / "config.yaml"
@@ -84,11 +88,16 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
     given = load_yaml(file, Config()) if file else Config()
     env, variant = flags.get("env", given.env), flags.get("variant", given.variant)
     _check_env(env, envs, "--env" if "env" in flags else f"{file}: env")
-    preset = PRESETS / ("" if variant == "maml" else variant) / f"{env}.yaml"
-    if variant != "maml" and not preset.exists():
+    preset = flags.get("preset", None if variant == "maml" else variant)
+    if "preset" not in flags and preset is not None and preset not in preset_names([env]):
         raise UsageError(f"--variant: got {variant!r}, allowed for {env}: maml")
-    base = Config() if ":" in env else load_yaml(preset, Config())  # a user's class has no preset
-    return merge(load_yaml(file, base) if file else base, {"env": env, "variant": variant})
+    base = load_preset(env, preset, envs)
+    above = load_yaml(file, base) if file else base
+    variant = flags.get("variant", above.variant)
+    if variant != base.variant:
+        label = "--variant" if "variant" in flags else f"{file}: variant"
+        raise UsageError(f"{label}: got {variant!r}, allowed with --preset {preset}: {base.variant}")
+    return merge(above, {"env": env, "variant": variant})
 
 
 def _check_env(env: str, envs: Sequence[str], label: str) -> None:

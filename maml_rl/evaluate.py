@@ -32,7 +32,7 @@ from maml_rl.meta_policy import MetaPolicy, load, policy_of
 from maml_rl.meta_update import initial_state
 from maml_rl.output_file import check_output
 from maml_rl.parallel import use_threads
-from maml_rl.tasks import load_tasks
+from maml_rl.tasks import episodes_of, load_tasks
 from maml_rl.video import SUFFIXES, check_size, episodes_side_by_side, write_video
 from maml_rl.wiring import choose_device, make_envs
 
@@ -55,15 +55,17 @@ class Options:
     tasks: Count = 40
     """New tasks to draw."""
     episodes: Count | None = None
-    """Episodes of each task, before each gradient step and after the last. Default: as in training."""
+    """Episodes of each task, before each gradient step and after the last. Default: as in training; with --fixed-tasks
+    maml-paper as in the paper's tests, 20, or 40 for navigation-2d and ant-dir."""
     inner_lr: Annotated[float, Within(0)] | None = None
     """Size of the first gradient step. Default: as in training."""
     eval_lr_ratio: Annotated[float, Within(0)] | None = None
     """Size of the later gradient steps over that of the first. Default: as in training."""
     seed: Annotated[int, Within(0, 2**32 - 1)] = 1
     """Seed of tasks, start states and noise. They are never those of training or validation."""
-    fixed_tasks: Path | None = None
-    """JSON or YAML file with a list of tasks to evaluate on instead: [1.7] for 1.7 m/s, [[0.3, -0.2]] for a goal."""
+    fixed_tasks: str | None = None
+    """JSON or YAML file with a list of tasks to evaluate on instead: [1.7] for 1.7 m/s, [[0.3, -0.2]] for a goal. Or
+    maml-paper: the 40 tasks of the MAML paper's tests, of the families that it has."""
     random: bool = False
     """Evaluate a random initialisation beside them, of the first policy's kind."""
     output: Path | None = None
@@ -137,11 +139,11 @@ def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Cons
     """Evaluate one policy on new tasks, or on the fixed ones."""
     trained = meta_policy.config
     probe = make_envs(dataclasses.replace(trained, num_tasks=1, episodes_per_task=1))[0]
-    if options.fixed_tasks:
-        tasks = load_tasks(options.fixed_tasks, probe.task_shape)
+    if options.fixed_tasks is not None:
+        tasks = load_tasks(options.fixed_tasks, trained.env, probe.task_shape)
     else:
         tasks = sample_tasks(probe, options.tasks, options.seed, EVALUATION)
-    episodes = options.episodes or trained.episodes_per_task
+    episodes = options.episodes or episodes_of(options.fixed_tasks, trained.env) or trained.episodes_per_task
     config = dataclasses.replace(
         trained,
         num_tasks=len(tasks),
@@ -191,6 +193,7 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
     protocol = {field: getattr(first.config, field) for field in ("variant", "horizon", "discount", "gae_lambda")}
     protocol |= {"tasks": len(first.tasks), "episodes_per_task": first.config.episodes_per_task, "seed": options.seed}
     protocol |= {"inner_lr": first.config.inner_lr, "eval_lr_ratio": first.config.eval_lr_ratio}
+    protocol |= {"fixed_tasks": options.fixed_tasks}
     checkpoints = [str(path) for path in options.runs]
     return {"env": first.config.env, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
 

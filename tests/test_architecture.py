@@ -20,7 +20,7 @@ CORE = [
 CORE += ["derivatives", "mlp_derivatives", "products", "parallel"]
 OUTER = ["sampler", "config", "command_line", "metrics", "distributed", "checkpoint", "run_directory", "progress"]
 OUTER += ["wiring", "meta_update", "evaluation", "evaluate", "meta_policy", "tasks", "flags", "output_file"]
-OUTER += ["video", "figures", "plot", "validation", "families", "run_record"]
+OUTER += ["video", "figures", "plot", "validation", "families", "run_record", "presets"]
 
 
 def imports(path: Path) -> set[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from maml_rl.config import PRESETS
 from maml_rl.run_directory import lock_run_dir
 from maml_rl.train import main
 from tests.maml_rl.test_train import TINY, train
@@ -70,6 +71,26 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--resume", "x" * 300], ["--resume", "a run directory"]),
         (["--seed", "9" * 5000], ["--seed", "an integer"]),
         (["--resume", "a", "--run-dir", "b"], ["--run-dir", "--resume"]),
+        (["--resume", "a", "--preset", "promp"], ["--preset", "not allowed with --resume"]),
+        (["--preset", "maml-papr"], ["--preset", "'maml-papr'", "maml-paper, promp", "nearest: maml-paper"]),
+        (["--preset", "metaworld"], ["--preset", "'metaworld'", "allowed: maml-paper, promp"]),
+        (["--preset", ""], ["--preset", "''", "maml-paper, promp"]),
+        (["--preset", "../configs"], ["--preset", "'../configs'", "maml-paper, promp"]),
+        (["--preset", "maml-paper", "--env", "ant-goal"], ["--preset", "'maml-paper'", "allowed for ant-goal: promp"]),
+        (["--preset", "promp", "--env", "bandit"], ["--preset", "'promp'", "allowed for bandit: none"]),
+        (["--preset", "promp", "--env", "my_module:MyTasks"], ["--preset", "my_module:MyTasks", "has no presets"]),
+        (
+            ["--preset", "maml-paper", "--env", "ant-dir", "--variant", "promp", "--iterations", "0"],
+            ["--variant", "'promp'", "allowed with --preset maml-paper: maml"],
+        ),
+        (
+            ["--preset", "promp", "--env", "ant-dir", "--variant", "maml", "--iterations", "0"],
+            ["--variant", "'maml'", "allowed with --preset promp: promp"],
+        ),
+        (
+            ["--preset", "maml-paper", "--config", str(PRESETS / "promp" / "ant-dir.yaml"), "--iterations", "0"],
+            ["ant-dir.yaml: variant", "'promp'", "allowed with --preset maml-paper: maml"],
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and value[0].startswith("-") else None,
 )
@@ -81,6 +102,7 @@ def test_options(fails, arguments, parts) -> None:
     ("text", "parts"),
     [
         ("inner_learning_rate: 0.1", ["options.yaml", "inner_learning_rate", "unknown option"]),
+        ("preset: promp", ["options.yaml", "preset", "unknown option"]),
         ("innerlr: 0.1", ["innerlr", "nearest: inner_lr"]),
         ("num_tasks: many", ["options.yaml", "num_tasks", "'many'", "an integer >= 1"]),
         ("discount: 2", ["discount", "2", "<= 1"]),

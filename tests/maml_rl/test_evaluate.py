@@ -139,7 +139,10 @@ def test_pretraining_does_not_adapt(tmp_path) -> None:
         (["RUN", "--fixed-tasks", "three.json"], ["--fixed-tasks", "[1, 2, 3]", "2 numbers"]),
         (["RUN", "--fixed-tasks", "words.yaml"], ["--fixed-tasks", "far away"]),
         (["RUN", "--fixed-tasks", "torn.json"], ["--fixed-tasks", "torn.json"]),
-        (["RUN", "--fixed-tasks", "missing.json"], ["--fixed-tasks", "missing.json"]),
+        (["RUN", "--fixed-tasks", "missing.json"], ["--fixed-tasks", "missing.json", "No such file", "or maml-paper"]),
+        (["RUN", "--fixed-tasks", "maml-papr"], ["--fixed-tasks", "'maml-papr'", "nearest: maml-paper"]),
+        (["RUN", "--fixed-tasks", "./maml-paper"], ["--fixed-tasks", "'./maml-paper'", "Is a directory"]),
+        (["RUN", "--fixed-tasks", ""], ["--fixed-tasks", "''", "or maml-paper"]),
         (["RUN", "RUN"], ["twice", "each policy once"]),
         (["RUN", "--video-tasks", "2"], ["--video-tasks", "not allowed without --video"]),
         (["RUN", "--fixed-tasks", "none.json"], ["--fixed-tasks", "an empty list"]),
@@ -150,6 +153,7 @@ def test_bad_input(tmp_path, walker, monkeypatch, capsys, arguments: list[str], 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "foreign.safetensors").write_bytes(b"not a checkpoint")
+    (tmp_path / "maml-paper").mkdir()
     (tmp_path / "three.json").write_text("[[1, 2, 3]]")
     (tmp_path / "none.json").write_text("[]")
     (tmp_path / "words.yaml").write_text("- far away\n")
@@ -161,6 +165,34 @@ def test_bad_input(tmp_path, walker, monkeypatch, capsys, arguments: list[str], 
     for part in parts:
         assert part in error
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_paper_s_tasks_come_by_name_with_their_episodes(tmp_path, walker, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maml-paper").write_text("[[0.3, -0.2]]")  # the name means the shipped tasks all the same
+    arguments = [str(walker), "--gradient-steps", "0"]
+    named = evaluate(tmp_path, *arguments, "--fixed-tasks", "maml-paper")
+    assert "navigation-2d: 40 tasks x 40 episodes" in capsys.readouterr().out
+    assert named["protocol"]["fixed_tasks"] == "maml-paper"
+    assert (named["protocol"]["tasks"], named["protocol"]["episodes_per_task"]) == (40, 40)
+    tasks = json.loads((PRESETS / "tasks" / "maml-paper" / "navigation-2d.json").read_text())
+    assert [row["task"] for row in named["results"][0]["per_task"]] == tasks
+
+    chosen = evaluate(tmp_path, *arguments, "--fixed-tasks", "maml-paper", "--episodes", "3")
+    assert chosen["protocol"]["episodes_per_task"] == 3
+    file = evaluate(tmp_path, *arguments, "--fixed-tasks", "./maml-paper")
+    assert (file["protocol"]["tasks"], file["protocol"]["episodes_per_task"]) == (1, 20)  # as in training
+    assert file["protocol"]["fixed_tasks"] == "./maml-paper"
+    assert evaluate(tmp_path, *arguments)["protocol"]["fixed_tasks"] is None
+
+
+def test_a_family_without_tasks_of_the_paper(tmp_path, capsys) -> None:
+    train(tmp_path / "run", "--iterations", "0", env="bandit")
+    capsys.readouterr()
+    assert main([str(tmp_path / "run"), "--fixed-tasks", "maml-paper"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "--fixed-tasks: got 'maml-paper', allowed for bandit: a file" in line
+    assert "navigation-2d, halfcheetah-dir, halfcheetah-vel, ant-vel, ant-dir" in line
 
 
 def test_only_the_same_family_is_compared(tmp_path, walker, capsys) -> None:

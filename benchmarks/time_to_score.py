@@ -1,0 +1,138 @@
+"""Wall seconds of training until the mean return after one gradient step on 40 validation tasks reaches a score.
+
+python -m benchmarks.time_to_score --env halfcheetah-dir --score 293.2 -- --num-tasks 20
+
+Options of maml_rl.train follow after --. A run ends at the score, at --max-seconds, or after the preset's iterations.
+Its seconds are those of the meta-updates; validations and the start of the process do not count.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+import tyro
+
+import envs
+from benchmarks.measure import machine, synchronize
+from envs import TaskEnv
+from envs.errors import FamilyError
+from maml_rl.command_line import parse_command_line
+from maml_rl.config import Config, UsageError, as_config
+from maml_rl.evaluation import VALIDATION, adapt_and_roll_out, sample_tasks
+from maml_rl.flags import option_name
+from maml_rl.meta_update import initial_state, meta_update
+from maml_rl.parallel import num_cpus, use_threads
+from maml_rl.policies import MlpPolicy
+from maml_rl.wiring import choose_device, make_envs, make_policy
+
+VALIDATION_TASKS = 40
+PROG = "python -m benchmarks.time_to_score"
+
+
+@dataclass(frozen=True)
+class Options:
+    env: str
+    score: float
+    """Mean return after one gradient step that is wanted."""
+    preset: str | None = None
+    seed: int = 1
+    max_seconds: float = 1800
+    """Most seconds of training."""
+    every: int = 5
+    """Iterations between validations."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    physics: Literal["auto", "cpu", "warp"] = "auto"
+    """Without effect on families that MuJoCo does not simulate. So that all benchmarks take the same options."""
+
+
+def configuration(options: Options, flags: Sequence[str]) -> Config:
+    """What maml_rl.train would train with. Raises UsageError for bad input, and for flags that say where a run goes."""
+    argv = ["--env", options.env, "--seed", str(options.seed), "--device", options.device]
+    argv += ["--preset", options.preset] if options.preset is not None else []
+    argv += ["--physics", options.physics] if envs.has_physics(options.env) else []
+    given = parse_command_line([*argv, *flags], PROG, "", list(envs.ENVS))
+    for name in ("run_dir", "resume", "list_envs"):
+        if getattr(given, name):
+            raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
+    return as_config(given)
+
+
+def timed(device: torch.device, function: Callable[[], Any]) -> tuple[Any, float]:
+    """What a function returns, and its wall seconds."""
+    start = time.perf_counter()
+    result = function()
+    synchronize(device)
+    return result, time.perf_counter() - start
+
+
+def validate(config: Config, env_parts: Sequence[TaskEnv], policy: MlpPolicy, theta: torch.Tensor) -> list[float]:
+    """Mean returns over the validation tasks, before adaptation and after one gradient step."""
+    tasks = sample_tasks(env_parts[0], config.num_tasks, config.seed, VALIDATION)
+    adaptation = adapt_and_roll_out(config, env_parts, policy, theta, tasks, 1, config.seed, VALIDATION)
+    return adaptation.returns().nanmean(dim=1).tolist()
+
+
+def measure(config: Config, score: float, max_seconds: float, every: int) -> dict[str, Any]:
+    """Train until a validation reaches the score, or the time or the iterations are over; these get a last one."""
+    device = choose_device(config.device)
+    env_parts = make_envs(config)
+    policy = make_policy(config, env_parts[0])
+    start = initial_state(config, policy)
+    state = replace(start, theta=start.theta.to(device))
+    held_out = replace(config, num_tasks=VALIDATION_TASKS)
+    held_out_parts = make_envs(held_out)
+
+    seconds = validation_seconds = 0.0
+    rows: list[dict[str, float]] = []
+    while True:
+        over = state.iteration >= config.iterations or seconds >= max_seconds
+        if over or state.iteration % every == 0:
+            theta = state.theta
+            (pre, post), spent = timed(device, lambda theta=theta: validate(held_out, held_out_parts, policy, theta))
+            validation_seconds += spent
+            rows.append({"iteration": state.iteration, "seconds": round(seconds, 2), "pre": pre, "post": post})
+            print(f"iteration {state.iteration}, {seconds:.1f} s: {pre:.1f} -> {post:.1f}", file=sys.stderr)
+            if over or post >= score:
+                break
+        (state, _), spent = timed(device, lambda state=state: meta_update(config, env_parts, policy, state))
+        seconds += spent
+    return {
+        "reached": rows[-1]["post"] >= score,
+        "seconds": round(seconds, 2),
+        "validation_seconds": round(validation_seconds, 2),
+        "iterations": state.iteration,
+        "env_steps": state.env_steps,
+        "returns": [row | {key: round(row[key], 2) for key in ("pre", "post")} for row in rows],
+        "validation_tasks": VALIDATION_TASKS,
+        "validation_episodes": held_out.episodes_per_task,
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command. Returns the exit status: 0 whether or not the score was reached, 2 bad input."""
+    own, flags = (list(argv), []) if "--" not in argv else (argv[: argv.index("--")], argv[argv.index("--") + 1 :])
+    options = tyro.cli(Options, prog=PROG, description=__doc__, args=own)
+    load = f"{os.getloadavg()[0]:.1f}"
+    try:
+        if options.every < 1:
+            raise UsageError(f"--every: got {options.every}, allowed: an integer >= 1")
+        config = configuration(options, flags)
+        use_threads(config.num_threads)
+        result = measure(config, options.score, options.max_seconds, options.every)
+    except (UsageError, FamilyError) as error:
+        print(f"benchmarks.time_to_score: {error}", file=sys.stderr)
+        return 2
+    setting = {"benchmark": "time_to_score", "env": config.env, "preset": options.preset, "flags": " ".join(flags)}
+    setting |= {"seed": config.seed, "score": options.score}
+    here = {"num_threads": config.num_threads or num_cpus(), "load_at_start": load}
+    print(json.dumps(setting | result | here | machine(choose_device(config.device))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
