@@ -19,6 +19,7 @@ import tyro
 
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
+from maml_rl.adaptation import adapt
 from maml_rl.config import Config
 from maml_rl.maml import meta_objective
 from maml_rl.parallel import use_threads
@@ -72,10 +73,12 @@ def main(options: Options) -> None:
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
     before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)
     x, weight = torch.randn(4000, 100, device=device), torch.randn(100, 100, device=device)
-    objective = meta_objective(policy, theta, [before], post, 0.1, options.curvature_stride)
+    start = theta.expand(options.num_tasks, -1)
+    thetas_M = [start, adapt(policy, start, [before], 0.1)]
+    objective = meta_objective(policy, thetas_M, [before], post, 0.1, options.curvature_stride)
 
     def outer_step() -> None:
-        fresh = meta_objective(policy, theta, [before], post, 0.1, options.curvature_stride)
+        fresh = meta_objective(policy, thetas_M, [before], post, 0.1, options.curvature_stride)
         step = trust_region_step(
             theta,
             fresh.loss,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maml_rl.adaptation import inner_gradient
 from maml_rl.distributions import Distribution
+from maml_rl.inner_loss import inner_gradient
 from maml_rl.policies import MlpPolicy
 from maml_rl.samples import Samples
 

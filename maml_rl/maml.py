@@ -20,7 +20,8 @@ from torch import Tensor
 
 from maml_rl.adaptation import adapt
 from maml_rl.derivatives import PolicyDerivatives, Product
-from maml_rl.mlp_derivatives import inner_hessian, policy_derivatives
+from maml_rl.distributions import Distribution
+from maml_rl.mlp_derivatives import inner_hessian, loss_gradient, policy_derivatives
 from maml_rl.parallel import parallel_map
 from maml_rl.policies import MlpPolicy
 from maml_rl.samples import Samples, task_chunks
@@ -38,7 +39,7 @@ class MetaObjective:
 
 def meta_objective(
     policy: MlpPolicy,
-    theta: Tensor,
+    thetas_M: Sequence[Tensor],
     batches: Sequence[Samples],
     post: Samples,
     inner_lr: float,
@@ -49,24 +50,23 @@ def meta_objective(
 ) -> MetaObjective:
     """Linearise the adaptation around theta.
 
-    theta: [P]. batches: K sets of samples before adaptation, the k-th collected with the parameters of inner step k.
-    post: samples collected with the adapted policies. curvature_stride, curvature_first: the Fisher-vector products are
+    thetas_M: K + 1 times [M, P], theta before each inner step and after the last, as `adapt` leads from one to the
+    next. batches: K sets of samples before adaptation, the k-th collected with the parameters of inner step k. post:
+    samples collected with the adapted policies. curvature_stride, curvature_first: the Fisher-vector products are
     computed on steps first, first + stride, ...; with a stride above 1 they are estimates, and nothing else is.
     all_tasks, all_sum: where these are a part of the tasks, how many there are, and the sum of a tensor over all parts.
     The surrogate loss is -mean(importance ratio * advantage), the KL that of the adapted policies, each a mean over a
     task's steps and then over tasks (Finn et al. 2017, section 5.3; Schulman et al. 2015, eq. 14).
     """
     num_tasks = post.weights.shape[0]
-    adapted = [theta.expand(num_tasks, -1)]  # theta_M [M, P] before each inner step and after the last
-    for batch in batches:
-        adapted.append(adapt(policy, adapted[-1], [batch], inner_lr))
-
     *curved, curved_post = (batch.every(curvature_stride, curvature_first) for batch in (*batches, post))
-    kept: dict[int, _Linearisation] = {}  # on the curvature's steps, by the first of the tasks
+    # By the first of the tasks: on the curvature's steps; and pi_theta_i' on all.
+    kept: dict[int, _Linearisation] = {}
+    old: dict[int, Distribution] = {}
 
     def linearise(tasks: slice, before: Sequence[Samples], after: Samples) -> _Linearisation:
         of_tasks = [batch.tasks(tasks) for batch in before]
-        return _linearise(policy, [theta_M[tasks] for theta_M in adapted], of_tasks, after.tasks(tasks), inner_lr)
+        return _linearise(policy, [theta_M[tasks] for theta_M in thetas_M], of_tasks, after.tasks(tasks), inner_lr)
 
     def mean_over_tasks(function: Callable[[slice], Tensor], samples: Samples = post) -> Tensor:
         """The mean over all tasks of a function that gives some tasks' values [m, ...]: float64.
@@ -78,9 +78,10 @@ def meta_objective(
         return all_sum(torch.stack(sums).sum(dim=0)) / (all_tasks or num_tasks)
 
     def losses_and_gradients(tasks: slice) -> Tensor:
+        """The importance ratio is 1 around theta, where its gradient is that of log pi."""
         at = linearise(tasks, batches, post)
-        loss = -(at.post.weights * at.post.advantages).sum(dim=1, keepdim=True)  # around theta the ratio is 1
-        return torch.cat([loss, at.pull_back(at.loss_gradient())], dim=1)
+        loss = -(at.post.weights * at.post.advantages).sum(dim=1, keepdim=True)
+        return torch.cat([loss, at.pull_back(loss_gradient(policy, at.adapted, at.post))], dim=1)
 
     def fisher_vector_product(v: Tensor) -> Tensor:
         def task_products(tasks: slice) -> Tensor:
@@ -95,13 +96,16 @@ def meta_objective(
         def surrogates_and_kls(tasks: slice) -> Tensor:
             start = candidate.expand(num_tasks, -1)[tasks]
             new_M = adapt(policy, start, [batch.tasks(tasks) for batch in batches], inner_lr)
-            return _surrogate_and_kl(policy, adapted[-1][tasks], new_M, post.tasks(tasks))
+            if tasks.start not in old:
+                with torch.no_grad():
+                    old[tasks.start] = policy.distribution(thetas_M[-1][tasks], post.observations[tasks])
+            return _surrogate_and_kl(policy, old[tasks.start], new_M, post.tasks(tasks))
 
         loss, kl = mean_over_tasks(surrogates_and_kls).tolist()
         return loss, kl
 
     loss, gradient = mean_over_tasks(losses_and_gradients).tensor_split([1])
-    return MetaObjective(float(loss), gradient.to(theta.dtype), fisher_vector_product, evaluate)
+    return MetaObjective(float(loss), gradient.to(thetas_M[0].dtype), fisher_vector_product, evaluate)
 
 
 @dataclass(frozen=True)
@@ -127,12 +131,6 @@ class _Linearisation:
             u_M = u_M - self.inner_lr * hessian(u_M)
         return u_M
 
-    def loss_gradient(self) -> Tensor:
-        """grad L_i(theta_i') for every task: [m, P]. At the old policy the importance ratio is 1."""
-        old = self.policy.over_actions(*(part.clone().requires_grad_() for part in self.adapted.distribution))
-        surrogate = -(self.post.weights * self.post.advantages * old.log_prob(self.post.actions)).sum()
-        return self.adapted.backward(self.policy.over_actions(*torch.autograd.grad(surrogate, old)))
-
     def fisher(self, u_M: Tensor) -> Tensor:
         """F_i u_i for every task, F_i the mean over its steps of the Fisher information: [m, P] -> [m, P]."""
         distribution = self.adapted.distribution
@@ -155,9 +153,9 @@ def _linearise(
 
 
 @torch.no_grad()
-def _surrogate_and_kl(policy: MlpPolicy, old_M: Tensor, new_M: Tensor, post: Samples) -> Tensor:
-    """Surrogate loss and KL(old || new) of every task [m, 2], for adapted parameters [m, P]."""
-    old, new = (policy.distribution(theta_M, post.observations) for theta_M in (old_M, new_M))
+def _surrogate_and_kl(policy: MlpPolicy, old: Distribution, new_M: Tensor, post: Samples) -> Tensor:
+    """Surrogate loss and KL(old || new) of every task [m, 2], for new adapted parameters [m, P]."""
+    new = policy.distribution(new_M, post.observations)
     ratio = (new.log_prob(post.actions) - old.log_prob(post.actions)).exp()
     loss = -(post.weights * post.advantages * ratio).sum(dim=1)
     kl = (post.weights * old.kl_to(new)).sum(dim=1)  # type: ignore[arg-type] # of the same kind

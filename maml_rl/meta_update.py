@@ -51,24 +51,24 @@ def meta_update(
         return collect(env_parts, policy, theta_M, tasks, keyed(ROLLOUT + k), config.horizon)
 
     tasks = env_parts[0].sample_tasks(num_tasks, keyed(TASKS))
-    theta_M = state.theta.expand(num_tasks, -1)
+    thetas_M = [state.theta.expand(num_tasks, -1)]
     trajectories: list[Trajectories] = []
     batches: list[Samples] = []
     for k in range(config.trained_inner_steps):
         with watch("collect"):
-            trajectories.append(rollout(theta_M, k))
+            trajectories.append(rollout(thetas_M[-1], k))
         with watch("adapt"):
             batches.append(make_samples(trajectories[-1], config.discount, config.gae_lambda))
-            theta_M = adapt(policy, theta_M, batches[-1:], config.inner_lr)
+            thetas_M.append(adapt(policy, thetas_M[-1], batches[-1:], config.inner_lr))
     with watch("collect"):
-        trajectories.append(rollout(theta_M, config.trained_inner_steps))
+        trajectories.append(rollout(thetas_M[-1], config.trained_inner_steps))
     with watch("outer"):
         post = make_samples(trajectories[-1], config.discount, config.gae_lambda)
         # Another first step in each iteration, so that no step of an episode is never seen.
         first = KeyedGenerator(config.seed, state.iteration, CURVATURE).streams(1)[0].integers(config.curvature_stride)
         objective = meta_objective(
             policy,
-            state.theta,
+            thetas_M,
             batches,
             post,
             config.inner_lr,

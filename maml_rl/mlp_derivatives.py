@@ -23,6 +23,7 @@ from torch import Tensor
 
 from maml_rl.derivatives import PolicyDerivatives, Product
 from maml_rl.distributions import Distribution
+from maml_rl.inner_loss import policy_gradient_loss
 from maml_rl.policies import MlpPolicy
 from maml_rl.products import add_product, add_product_, product
 from maml_rl.samples import Samples
@@ -76,8 +77,7 @@ def inner_hessian(policy: MlpPolicy, theta_M: Tensor, samples: Samples) -> Produ
     network = _run(policy, theta_M, samples.observations)
     shared = policy.shared(theta_M.detach())
     head = policy.over_actions(*(part.requires_grad_() for part in (network.output, *shared)))
-    loss = -(samples.weights * samples.advantages * head.log_prob(samples.actions)).sum()
-    head_gradient = torch.autograd.grad(loss, head, create_graph=True)
+    head_gradient = torch.autograd.grad(policy_gradient_loss(head, samples).sum(), head, create_graph=True)
     deltas = network.deltas(head_gradient[0].detach())
     # R{f'} (delta W^T) of each hidden layer is this times R{h}. f'' is zero for a ReLU, and -2 h f' for a tanh.
     bends = [
@@ -106,6 +106,19 @@ def inner_hessian(policy: MlpPolicy, theta_M: Tensor, samples: Samples) -> Produ
         return torch.cat(rows, dim=1)
 
     return hessian
+
+
+def inner_gradient(policy: MlpPolicy, theta_M: Tensor, samples: Samples) -> Tensor:
+    """As `maml_rl.inner_loss.inner_gradient`."""
+    return loss_gradient(policy, policy_derivatives(policy, theta_M, samples.observations), samples)
+
+
+def loss_gradient(policy: MlpPolicy, at: PolicyDerivatives, samples: Samples) -> Tensor:
+    """The gradient [M, P] of the policy-gradient loss by the parameters that `at` is the derivative at."""
+    head = policy.over_actions(*(part.clone().requires_grad_() for part in at.distribution))
+    with torch.enable_grad():
+        loss = policy_gradient_loss(head, samples).sum()
+    return at.backward(policy.over_actions(*torch.autograd.grad(loss, head)))
 
 
 def policy_derivatives(policy: MlpPolicy, theta_M: Tensor, observations: Tensor) -> PolicyDerivatives:

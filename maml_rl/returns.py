@@ -32,10 +32,14 @@ def generalized_advantages(
 
 
 def _discounted_suffix_sums(x: Tensor, ended: Tensor, decay: float) -> Tensor:
-    """y_t = x_t + decay * y_{t+1}, y_{t+1} taken as 0 where ended_t. All [M, E, H]."""
-    y = torch.empty_like(x)
-    y_tp1 = torch.zeros_like(x[..., 0])
-    for t in reversed(range(x.shape[-1])):
-        y_tp1 = x[..., t] + decay * y_tp1.where(~ended[..., t], 0.0)
-        y[..., t] = y_tp1
+    """y_t = x_t + decay * y_{t+1}, y_{t+1} taken as 0 where ended_t. All [M, E, H].
+
+    A scan in log2(H) rounds: sums of 2n steps from sums of n steps.
+    """
+    y, n = x.clone(), 1
+    factor = torch.full_like(x, decay).masked_fill(ended, 0.0)  # what y_t counts of the sum that begins at t + n
+    while n < x.shape[-1]:
+        y[..., :-n] += factor[..., : x.shape[-1] - n] * y[..., n:]
+        factor = factor[..., :-n] * factor[..., n:]
+        n *= 2
     return y

@@ -13,6 +13,7 @@ CORE = [
     "returns",
     "baseline",
     "samples",
+    "inner_loss",
     "adaptation",
     "trust_region",
     "maml",

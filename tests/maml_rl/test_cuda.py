@@ -3,9 +3,9 @@ import torch
 
 from envs import KeyedGenerator
 from maml_rl.config import Config, merge
-from maml_rl.maml import meta_objective
 from maml_rl.samples import Samples
 from maml_rl.wiring import make_envs
+from tests.maml_rl.test_maml import objective_at
 from tests.maml_rl.test_train import TINY, main, metrics
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -17,8 +17,8 @@ def on_cuda(samples: Samples) -> Samples:
 
 def test_the_meta_objective_is_the_same(five_parameters, draw_samples, theta) -> None:
     before, post = draw_samples(five_parameters, seed=1), draw_samples(five_parameters, seed=2)
-    cpu = meta_objective(five_parameters, theta, [before], post, 0.3)
-    cuda = meta_objective(five_parameters, theta.cuda(), [on_cuda(before)], on_cuda(post), 0.3)
+    cpu = objective_at(five_parameters, theta, [before], post, 0.3)
+    cuda = objective_at(five_parameters, theta.cuda(), [on_cuda(before)], on_cuda(post), 0.3)
     torch.testing.assert_close(cuda.gradient.cpu(), cpu.gradient)
     torch.testing.assert_close(cuda.fisher_vector_product(theta.cuda()).cpu(), cpu.fisher_vector_product(theta))
     assert cuda.evaluate(0.9 * theta.cuda()) == pytest.approx(cpu.evaluate(0.9 * theta))
