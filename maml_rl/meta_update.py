@@ -65,15 +65,16 @@ def meta_update(
     with watch("outer"):
         post = make_samples(trajectories[-1], config.discount, config.gae_lambda)
         # Another first step in each iteration, so that no step of an episode is never seen.
-        first = KeyedGenerator(config.seed, state.iteration, CURVATURE).streams(1)[0].integers(config.curvature_stride)
+        stream = KeyedGenerator(config.seed, state.iteration, CURVATURE).streams(1)[0]
+        stride, first = config.curvature_stride, int(stream.integers(config.curvature_stride))
         objective = meta_objective(
             policy,
             thetas_M,
             batches,
             post,
             config.inner_lr,
-            config.curvature_stride,
-            int(first),
+            stride,
+            first,
             all_tasks=config.num_tasks,
             all_sum=ranks.sum,
         )
@@ -90,7 +91,8 @@ def meta_update(
             backtrack_ratio=config.backtrack_ratio,
         )
 
-    sums = _sums_over_ranks(policy, step.theta, trajectories, post, env_parts[0].action_bound, ranks)
+    moved = inner_kl(policy, thetas_M, [batch.every(stride, first) for batch in batches[:1]])
+    sums = _sums_over_ranks(policy, step.theta, trajectories, post, env_parts[0].action_bound, moved, ranks)
     pre, last = sums[0], sums[-1]
     env_steps = state.env_steps + round(sum(each["steps"] for each in sums))
     metrics: Metrics = {
@@ -103,6 +105,7 @@ def meta_update(
         "line_search/accepted": step.accepted,
         "line_search/backtracks": step.backtracks,
         **_spread(policy, step.theta, last["entropy"] / config.num_tasks),
+        "inner_kl": last["inner_kl"] / config.num_tasks,
         "actions/outside": _ratio(pre["outside"], pre["steps"]),
         "episodes/lived": _ratio(pre["lived"], pre["episodes"] * config.horizon),
         "episodes/diverged": round(sum(each["diverged"] for each in sums)),
@@ -119,22 +122,37 @@ def initial_state(config: Config, policy: MlpPolicy) -> State:
     return State(policy.initial_parameters(KeyedGenerator(config.seed, 0, INITIAL_PARAMETERS)), 0, 0)
 
 
+@torch.no_grad()
+def inner_kl(policy: MlpPolicy, thetas_M: Sequence[Tensor], batches: Sequence[Samples]) -> float:
+    """KL(before || after the inner loop) of each task's policy, summed over tasks (nats), in states of the first batch.
+
+    thetas_M: as of `meta_objective`. If the standard deviation stays, sqrt(2 KL) is how far one inner step moves the
+    mean action, in standard deviations. batches: the first one, or none if there is no inner loop.
+    """
+    total = 0.0
+    for batch in batches:
+        before, after = (policy.distribution(theta_M, batch.observations) for theta_M in (thetas_M[0], thetas_M[-1]))
+        total += float((batch.weights * before.kl_to(after)).sum())  # type: ignore[arg-type] # of the same kind
+    return total
+
+
 def _sums_over_ranks(
     policy: MlpPolicy,
     theta: Tensor,
     trajectories: Sequence[Trajectories],
     post: Samples,
     action_bound: float,
+    inner_kl: float,
     ranks: Ranks,
 ) -> list[dict[str, float]]:
-    """`Trajectories.sums` of each rollout, over the tasks of all ranks; of the last also the entropy, a sum over tasks.
+    """`Trajectories.sums` of each rollout, over the tasks of all ranks; in the last also sums of what tasks have.
 
     All of them cross the network in one piece, and with them a checksum of theta: ranks that had come to different
     parameters would go on to learn nonsense.
     """
     checksum = zlib.crc32(theta.cpu().numpy().tobytes())
-    sums = [each.sums(action_bound) | {"entropy": 0.0, "checksum": 0.0} for each in trajectories]
-    sums[-1] |= {"entropy": _entropy(policy, theta, post), "checksum": float(checksum)}
+    sums = [each.sums(action_bound) | {"entropy": 0.0, "inner_kl": 0.0, "checksum": 0.0} for each in trajectories]
+    sums[-1] |= {"entropy": _entropy(policy, theta, post), "inner_kl": inner_kl, "checksum": float(checksum)}
     packed = torch.tensor([list(each.values()) for each in sums], dtype=torch.float64, device=theta.device)
     totals = [dict(zip(sums[0], row, strict=True)) for row in ranks.sum(packed).tolist()]
     if totals[-1]["checksum"] != ranks.size * checksum:

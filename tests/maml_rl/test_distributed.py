@@ -152,7 +152,7 @@ def test_vectors_of_p_numbers_cross_the_network_and_nothing_else(one_rank, monke
 
     P = policy.num_parameters
     evaluations = row["line_search/backtracks"] + row["line_search/accepted"]
-    gradient_and_products, metrics_of_rollouts = [1 + P] + [P] * config.cg_iterations, [3 * 10]
+    gradient_and_products, metrics_of_rollouts = [1 + P] + [P] * config.cg_iterations, [3 * 11]
     line_search = [2] * evaluations
     assert sorted(sizes) == sorted(gradient_and_products + line_search + metrics_of_rollouts)
 

@@ -8,7 +8,7 @@ import torch
 from maml_rl import meta_update as module
 from maml_rl.adaptation import adapt
 from maml_rl.config import Config
-from maml_rl.meta_update import initial_state, meta_update
+from maml_rl.meta_update import initial_state, inner_kl, meta_update
 from maml_rl.policies import MlpPolicy
 from maml_rl.samples import make_samples
 from maml_rl.wiring import make_envs, make_policy
@@ -117,6 +117,18 @@ def test_metrics_tell_what_happened(calls) -> None:
         assert row["actions/outside"] == pytest.approx(float((rollouts[0].actions.abs() > 1).double().mean()))
         assert row["episodes/lived"] == pytest.approx(float(rollouts[0].first.sum()) / (3 * 4 * 10))
         assert (row["loss"], row["kl"], row["line_search/accepted"]) == (step.loss, step.kl, step.accepted)
+
+
+def test_the_inner_kl_is_that_of_the_inner_loop_and_zero_without_one(calls) -> None:
+    policy, _, rows = run()
+    (arguments, _, _) = calls["meta_objective"][0]
+    thetas_M, (batch, _) = arguments[1], arguments[2]
+    parts = [policy.distribution(theta_M, batch.observations) for theta_M in (thetas_M[0], thetas_M[2])]
+    expected = (batch.weights * parts[0].kl_to(parts[1])).sum()
+    assert inner_kl(policy, thetas_M, [batch]) == pytest.approx(float(expected))
+    assert rows[0]["inner_kl"] == pytest.approx(float(expected) / 3, rel=0.5)  # on every second step
+    assert run(dataclasses.replace(CONFIG, inner_lr=0.0))[2][0]["inner_kl"] == 0
+    assert run(dataclasses.replace(CONFIG, algorithm="pretrain"))[2][0]["inner_kl"] == 0
 
 
 def test_the_configuration_reaches_the_env_and_the_policy() -> None:

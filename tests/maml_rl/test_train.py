@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import safetensors
 import safetensors.torch
 import torch
 import yaml
@@ -23,7 +25,7 @@ TINY = [
 ]
 METRICS = [
     *("iteration", "env_steps", "return/pre", "return/post", "loss", "kl", "line_search/accepted"),
-    *("line_search/backtracks", "policy/std", "actions/outside", "episodes/lived", "episodes/diverged"),
+    *("line_search/backtracks", "policy/std", "inner_kl", "actions/outside", "episodes/lived", "episodes/diverged"),
     *("time/collect", "time/adapt", "time/outer", "time/iteration"),
 ]
 
@@ -48,6 +50,40 @@ def assert_same_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
     assert one.keys() == other.keys()
     for name in one:
         assert torch.equal(one[name], other[name]), name
+
+
+def test_a_run_says_how_its_first_policy_begins(tmp_path, capsys) -> None:
+    train(tmp_path / "good", "--iterations", "2", "--output-scale", "0.01", "--init-log-std", "-1")
+    said = capsys.readouterr().err
+    assert said.count("the first policy: ") == 1
+    assert re.search(r": [0-5]% of its actions are outside of their bounds, 100% of the horizon lived", said)
+    assert "warning" not in said
+    train(tmp_path / "bad", "--iterations", "1", "--init-log-std", "1")
+    assert "warning" in capsys.readouterr().err
+    assert metrics(tmp_path / "bad")[0]["actions/outside"] > 0.5
+    assert main(["--resume", str(tmp_path / "bad"), "--iterations", "2"]) == 0
+    assert "the first policy" not in capsys.readouterr().err
+
+
+def test_a_run_of_an_earlier_version_resumes(tmp_path) -> None:
+    """Whose options named episodes for the curvature, and no output scale."""
+    run = tmp_path / "run"
+    train(run, "--iterations", "1", "--curvature-stride", "1")
+    path = run / "checkpoints" / "iteration-000001.safetensors"
+    tensors = safetensors.torch.load_file(path)
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+
+    def earlier(text: str) -> str:
+        values = yaml.safe_load(text)
+        del values["output_scale"], values["curvature_stride"]
+        return yaml.safe_dump(values | {"curvature_episodes": 2}, sort_keys=False)
+
+    (run / "config.yaml").write_text(earlier((run / "config.yaml").read_text()))
+    safetensors.torch.save_file(tensors, path, metadata | {"config": earlier(metadata["config"])})
+    assert main(["--resume", str(run), "--iterations", "2"]) == 0
+    assert len(metrics(run)) == 2
+    assert yaml.safe_load((run / "config.yaml").read_text())["curvature_stride"] == 1
 
 
 def test_a_run_writes_what_the_readme_says(tmp_path, capsys) -> None:
