@@ -50,8 +50,8 @@ class Config:
     """Seed of everything random."""
     iterations: Annotated[int, Within(0)] = 500
     """Meta-updates in total: a resumed run goes on up to this number."""
-    num_tasks: Count = 40
-    """Tasks per meta-update."""
+    num_tasks: Count = 20
+    """Tasks per meta-update (the paper: 40)."""
     episodes_per_task: Count = 20
     """Episodes of each task, before each inner step and after the last."""
     horizon: Count = 200
@@ -66,14 +66,14 @@ class Config:
     """Discount factor (gamma)."""
     gae_lambda: Fraction = 1.0
     """Lambda of generalised advantage estimation."""
-    max_kl: Annotated[float, Within(0, open_low=True)] = 0.01
-    """Trust region of a meta-update: largest mean KL divergence of the adapted policies, in nats."""
+    max_kl: Annotated[float, Within(0, open_low=True)] = 0.02
+    """Trust region of a meta-update: largest mean KL divergence of the adapted policies, in nats (the paper: 0.01)."""
     cg_iterations: Count = 5
-    """Conjugate-gradient iterations, one Fisher-vector product each."""
+    """Conjugate-gradient iterations, one Fisher-vector product each (the paper: 10)."""
     cg_damping: Annotated[float, Within(0)] = 1e-5
     """Added to the diagonal of the Fisher matrix."""
     curvature_stride: Count = 10
-    """The Fisher-vector products are computed on every n-th step of all episodes; 1 takes all steps, as the paper.
+    """The Fisher-vector products are computed on every n-th step of all episodes; 1 takes all steps (the paper).
     Gradient, surrogate loss and KL test always see all."""
     max_backtracks: Count = 15
     """Candidates of the line search."""
@@ -81,12 +81,13 @@ class Config:
     """Length of each candidate of the line search over the one before."""
     hidden_sizes: tuple[Annotated[int, Within(1, 10_000)], ...] = (100, 100)
     """Widths of the policy's hidden layers; none for a linear policy."""
-    nonlinearity: Literal["relu", "tanh"] = "relu"
-    """Nonlinearity of the policy's hidden layers."""
-    output_scale: Annotated[float, Within(0, open_low=True)] = 1.0
-    """Initial weights of the policy's output layer, over Xavier's. A small one starts with mean actions near 0."""
-    init_log_std: Annotated[float, Within(-20, 5)] = 0.0
-    """Start of the policy's log standard deviation, in units of its output."""
+    nonlinearity: Literal["relu", "tanh"] = "tanh"
+    """Nonlinearity of the policy's hidden layers (the paper: relu)."""
+    output_scale: Annotated[float, Within(0, open_low=True)] = 0.1
+    """Initial weights of the policy's output layer, over Xavier's (the paper: 1). If it is small, mean actions begin
+    near 0."""
+    init_log_std: Annotated[float, Within(-20, 5)] = -1.0
+    """Start of the policy's log standard deviation, in units of its output (the paper: 0)."""
     min_log_std: Annotated[float, Within(-20, 5)] = log(1e-6)
     """Floor of the policy's log standard deviation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -151,7 +151,7 @@ def test_resuming_what_cannot_be_resumed(fails, tmp_path, capsys) -> None:
     train(run, "--iterations", "2")
     capsys.readouterr()
     fails(["--resume", "run", "--iterations", "1"], "--iterations", "1", ">= 2")
-    fails(["--resume", "run", "--inner-lr", "0.7"], "--inner-lr", "0.7", "0.1")
+    fails(["--resume", "run", "--inner-lr", "0.7"], "--inner-lr", "0.7", "0.2")
     fails(["--resume", "run", "--env", "halfcheetah-vel"], "--env", "'halfcheetah-vel'", "'navigation-2d'")
     fails(["--resume", "run", "--config", "run/config.yaml"], "--config", "--resume")
     checkpoint = run / "checkpoints" / "iteration-000002.safetensors"
