@@ -12,6 +12,8 @@ MARGINS = {
     "navigation-2d": ((0.4, -0.4), 20.0),
     "halfcheetah-dir": (-1.0, 50.0),
     "halfcheetah-vel": (0.3, 5.0),
+    "ant-vel": (0.5, 10.0),
+    "ant-dir": (-1.0, 50.0),
 }
 
 
