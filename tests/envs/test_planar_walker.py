@@ -22,7 +22,6 @@ def test_states_rewards_and_falls_equal_gymnasium(name: str, make) -> None:
     env = make(1, 1)
     nominal = torch.zeros(1, *env.task_shape) if env.random_model else torch.ones(1, 1)
     env.reset(nominal, KeyedGenerator(5))
-    env.physics.end = lambda simulations: None  # Gymnasium's goes on after a fall
     with quiet_mujoco:
         other = gymnasium.make(name, max_episode_steps=-1).unwrapped
     other.reset(seed=0)
@@ -44,7 +43,6 @@ def test_states_rewards_and_falls_equal_gymnasium(name: str, make) -> None:
 @pytest.mark.parametrize(("model", "make"), RANDOM)
 def test_a_body_is_the_same_in_the_batch_and_alone(model: str, make) -> None:
     env = make(2, 2)
-    env.physics.end = lambda simulations: None
     before = {name: getattr(env.physics.model, name).copy() for name in BASES}
     tasks = env.sample_tasks(2, KeyedGenerator(3))
     for _ in range(2):  # the second time from bodies that were set before
