@@ -7,6 +7,7 @@ Its seconds are those of the meta-updates; validations and the start of the proc
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -121,6 +122,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         if options.every < 1:
             raise UsageError(f"--every: got {options.every}, allowed: an integer >= 1")
+        if not math.isfinite(options.score):
+            raise UsageError(f"--score: got {options.score}, allowed: a finite number")
+        if not options.max_seconds >= 0:
+            raise UsageError(f"--max-seconds: got {options.max_seconds}, allowed: a number >= 0")
         config = configuration(options, flags)
         use_threads(config.num_threads)
         result = measure(config, options.score, options.max_seconds, options.every)

@@ -106,7 +106,7 @@ def meta_update(
         "line_search/backtracks": step.backtracks,
         **_spread(policy, step.theta, last["entropy"] / config.num_tasks),
         "inner_kl": last["inner_kl"] / config.num_tasks,
-        "actions/outside": _ratio(pre["outside"], pre["steps"]),
+        **({} if policy.discrete else {"actions/outside": _ratio(pre["outside"], pre["steps"])}),
         "episodes/lived": _ratio(pre["lived"], pre["episodes"] * config.horizon),
         "episodes/diverged": round(sum(each["diverged"] for each in sums)),
         **watch.metrics(),

@@ -69,10 +69,11 @@ class RunRecord:
 
 def first_policy(metrics: Metrics) -> list[str]:
     """What the untrained policy does, in lines for the user: a policy that begins badly learns slowly or not at all."""
-    outside, lived = metrics["actions/outside"], metrics["episodes/lived"]
-    lines = [
-        f"the first policy: {outside:.0%} of its actions are outside of their bounds, {lived:.0%} of the horizon lived"
-    ]
+    lived = f"{metrics['episodes/lived']:.0%} of the horizon lived"
+    outside = metrics.get("actions/outside")  # not of choices, which have no bounds
+    if outside is None:
+        return [f"the first policy: {lived}"]
+    lines = [f"the first policy: {outside:.0%} of its actions are outside of their bounds, {lived}"]
     if outside > MANY_OUTSIDE:
         lines.append(
             "warning: the env clips most of what the first policy does, so that learning changes little: "

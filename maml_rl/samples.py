@@ -30,10 +30,13 @@ class Samples:
         return Samples(self.observations[chunk], self.actions[chunk], self.advantages[chunk], self.weights[chunk])
 
     def every(self, stride: int, first: int = 0) -> "Samples":
-        """Steps first, first + stride, ... as samples in their own right: the weights of a task sum to 1 again."""
+        """Steps first, first + stride, ... as samples in their own right: the weights of a task sum to 1 again.
+
+        first counts modulo the number of steps, so that a stride beyond them still leaves one.
+        """
         if stride == 1:
             return self
-        chosen = slice(first, None, stride)
+        chosen = slice(first % self.weights.shape[1], None, stride)
         weights = self.weights[:, chosen]
         return Samples(
             self.observations[:, chosen].contiguous(),

@@ -56,6 +56,8 @@ def test_a_run_ends_with_its_time(result_of) -> None:
     [
         (["--env", "navigation-3d"], ["--env", "nearest: navigation-2d"]),
         ([*NAVIGATION, "--preset", "promp"], ["--preset", "'promp'", "maml-paper"]),
+        ([*NAVIGATION, "--score", "nan"], ["--score", "nan", "finite"]),
+        ([*NAVIGATION, "--max-seconds", "-1"], ["--max-seconds", "-1", ">= 0"]),
         ([*NAVIGATION, "--every", "0"], ["--every", "0", ">= 1"]),
         ([*NAVIGATION, "--", "--run-dir", "x"], ["--run-dir", "not allowed here"]),
         ([*NAVIGATION, "--", "--iner-lr", "1"], ["--iner-lr", "nearest: --inner-lr"]),

@@ -205,6 +205,14 @@ def test_every_nth_step_weighs_as_much_as_all() -> None:
     assert_identical(samples.every(1), samples)
 
 
+def test_a_stride_beyond_the_steps_leaves_one_of_them() -> None:
+    samples = make_samples(draw_trajectories(), 0.99, 0.95)
+    for first in (0, 3, E * H, 7 * E * H + 2):
+        part = samples.every(10 * E * H, first)
+        torch.testing.assert_close(part.weights, torch.ones(3, 1))
+        torch.testing.assert_close(part.observations[:, 0], samples.observations[:, first % (E * H)])
+
+
 def test_chunks_cover_every_task_once(monkeypatch) -> None:
     samples = make_samples(draw_trajectories(num_tasks=5), 0.99, 0.95)
     for rows, sizes in ((1, [1] * 5), (100, [2, 2, 1]), (10**6, [5])):
