@@ -17,11 +17,11 @@ import torch.distributed as dist
 import tyro
 
 from benchmarks.measure import machine, median_seconds
-from maml_rl.config import PRESETS, Config, load_yaml, merge
-from maml_rl.distributed import Ranks, join_ranks
-from maml_rl.meta_update import initial_state, meta_update
-from maml_rl.parallel import num_cpus, use_threads
-from maml_rl.wiring import choose_device, make_envs, make_policy
+from maml_rl.algorithms.maml import initial_state, meta_update
+from maml_rl.machine.ranks import Ranks, join_ranks
+from maml_rl.machine.threads import num_cpus, use_threads
+from maml_rl.options.config import PRESETS, Config, load_yaml, merge
+from maml_rl.options.wiring import choose_device, make_envs, make_policy
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Literal
 import tyro
 
 from benchmarks.measure import machine, peak_memory_gb
-from maml_rl.config import PRESETS, Config, load_yaml, merge
-from maml_rl.meta_update import initial_state, meta_update
-from maml_rl.parallel import use_threads
-from maml_rl.wiring import choose_device, make_envs, make_policy
+from maml_rl.algorithms.maml import initial_state, meta_update
+from maml_rl.machine.threads import use_threads
+from maml_rl.options.config import PRESETS, Config, load_yaml, merge
+from maml_rl.options.wiring import choose_device, make_envs, make_policy
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ import tyro
 
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
-from maml_rl.adaptation import adapt
-from maml_rl.config import Config
-from maml_rl.maml import meta_objective
-from maml_rl.parallel import use_threads
-from maml_rl.policies import MlpPolicy
-from maml_rl.samples import Samples
-from maml_rl.trust_region import trust_region_step
-from maml_rl.wiring import choose_device
+from maml_rl.machine.threads import use_threads
+from maml_rl.meta.inner_loop import adapt
+from maml_rl.meta.meta_objective import meta_objective
+from maml_rl.meta.trust_region import trust_region_step
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.config import Config
+from maml_rl.options.wiring import choose_device
+from maml_rl.rl.samples import Samples
 
 
 @dataclass(frozen=True)

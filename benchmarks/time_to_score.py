@@ -22,14 +22,14 @@ import envs
 from benchmarks.measure import machine, synchronize
 from envs import TaskEnv
 from envs.errors import FamilyError
-from maml_rl.command_line import parse_command_line
-from maml_rl.config import Config, UsageError, as_config
-from maml_rl.evaluation import VALIDATION, adapt_and_roll_out, sample_tasks
-from maml_rl.flags import option_name
-from maml_rl.meta_update import initial_state, meta_update
-from maml_rl.parallel import num_cpus, use_threads
-from maml_rl.policies import MlpPolicy
-from maml_rl.wiring import choose_device, make_envs, make_policy
+from maml_rl.algorithms.maml import initial_state, meta_update
+from maml_rl.machine.threads import num_cpus, use_threads
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.command_line import parse_command_line
+from maml_rl.options.config import Config, UsageError, as_config
+from maml_rl.options.wiring import choose_device, make_envs, make_policy
+from maml_rl.reports.evaluation import VALIDATION, adapt_and_roll_out, sample_tasks
+from maml_rl.schema.flags import option_name
 
 VALIDATION_TASKS = 40
 PROG = "python -m benchmarks.time_to_score"

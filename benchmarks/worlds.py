@@ -17,15 +17,15 @@ from torch.profiler import ProfilerActivity, profile, supported_activities
 
 from benchmarks.measure import machine, median_seconds, peak_memory_gb
 from envs import KeyedGenerator
-from envs.ant import Ant
-from envs.half_cheetah import HalfCheetah
-from envs.humanoid import HumanoidDir
-from envs.planar_walker import PlanarWalker
-from maml_rl.config import Config, merge
-from maml_rl.parallel import one_torch_thread, use_threads
-from maml_rl.policies import MlpPolicy
-from maml_rl.sampler import collect
-from maml_rl.wiring import choose_device, make_envs
+from envs.locomotion.ant import Ant
+from envs.locomotion.half_cheetah import HalfCheetah
+from envs.locomotion.humanoid import HumanoidDir
+from envs.locomotion.planar_walker import PlanarWalker
+from maml_rl.machine.threads import one_torch_thread, use_threads
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.config import Config, merge
+from maml_rl.options.wiring import choose_device, make_envs
+from maml_rl.rl.sampler import collect
 
 WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # MuJoCo reads MUJOCO_GL when it is imported, and fails where that backend is missing, also for those who want no
-# pictures. `envs.offscreen` reads it when someone does.
+# pictures. `envs.pictures.offscreen` reads it when someone does.
 _gl = os.environ.pop("MUJOCO_GL", None)
 import mujoco as _mujoco  # noqa: E402, F401
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from envs.families import ENVS, has_physics, make
     from envs.family import Family
     from envs.keyed_generator import KeyedGenerator
-    from envs.oracle import OracleEnv
+    from envs.physics.turns import python_turn
     from envs.task_env import TaskEnv
-    from envs.turns import python_turn
+    from envs.wrappers.oracle import OracleEnv
 
 __all__ = ["ENVS", "Family", "KeyedGenerator", "OracleEnv", "TaskEnv", "has_physics", "make", "python_turn"]
 
@@ -26,11 +26,11 @@ _MODULES = {
     "ENVS": "families",
     "Family": "family",
     "KeyedGenerator": "keyed_generator",
-    "OracleEnv": "oracle",
+    "OracleEnv": "wrappers.oracle",
     "TaskEnv": "task_env",
     "has_physics": "families",
     "make": "families",
-    "python_turn": "turns",
+    "python_turn": "physics.turns",
 }
 
 

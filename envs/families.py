@@ -3,17 +3,18 @@
 from functools import partial
 from typing import Literal
 
-from envs.ant import ant_dir, ant_goal, ant_vel
-from envs.bandit import bandit, bandit_10, bandit_50
 from envs.errors import FamilyError
 from envs.family import Family
-from envs.half_cheetah import half_cheetah_dir, half_cheetah_vel
-from envs.humanoid import humanoid_dir
-from envs.navigation import navigation_2d
-from envs.physics import CpuPhysics, Simulate
-from envs.planar_walker import hopper_rand_params, walker_dir, walker_rand_params
-from envs.tabular_mdp import tabular_mdp
+from envs.locomotion.ant import ant_dir, ant_goal, ant_vel
+from envs.locomotion.half_cheetah import half_cheetah_dir, half_cheetah_vel
+from envs.locomotion.humanoid import humanoid_dir
+from envs.locomotion.planar_walker import hopper_rand_params, walker_dir, walker_rand_params
+from envs.physics.contract import Simulate
+from envs.physics.cpu import CpuPhysics
 from envs.task_env import TaskEnv
+from envs.toys.bandit import bandit, bandit_10, bandit_50
+from envs.toys.navigation import navigation_2d
+from envs.toys.tabular_mdp import tabular_mdp
 
 MAML, PROMP, RL2 = "Finn et al. 2017", "Rothfuss et al. 2019", "Duan et al. 2016"
 RANDOM_BODY = "masses, inertias, frictions times 1.5^x, dampings times 1.3^x, x in [-3, 3]"
@@ -52,10 +53,10 @@ def make(
 ) -> TaskEnv:
     """Build the family `name` for `num_tasks` tasks and `episodes_per_task` episodes of each at once.
 
-    name: of ENVS, or a class of the user's as "module:Class" (`envs.gymnasium_bridge`).
+    name: of ENVS, or a class of the user's as "module:Class" (`envs.user.bridge`).
     variant: the published definition to follow, where they differ (Finn et al. 2017, or ProMP, Rothfuss et al. 2019).
     num_threads: threads of the physics, or worker processes of a user's class; 0 for one per CPU.
-    simulate: what makes the physics, instead of `CpuPhysics`: a partial of `envs.warp_physics.WarpPhysics`.
+    simulate: what makes the physics, instead of `CpuPhysics`: a partial of `envs.physics.warp.WarpPhysics`.
 
     Raises ValueError for a name that is not in ENVS, and FamilyError where the class does not keep its part, or where
     `simulate` is given for what MuJoCo does not simulate.
@@ -63,7 +64,7 @@ def make(
     if simulate and not has_physics(name):
         raise FamilyError(f"{name} does not run on warp: it has no physics of MuJoCo's")
     if ":" in name:
-        from envs.gymnasium_bridge import GymnasiumBridge  # Gymnasium takes a while to import
+        from envs.user.bridge import GymnasiumBridge  # Gymnasium takes a while to import
 
         return GymnasiumBridge(name, num_tasks, episodes_per_task, num_threads)
     if name not in ENVS:

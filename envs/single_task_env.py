@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Discrete
 
 import envs
 from envs.keyed_generator import KeyedGenerator
-from envs.renderer import Frame, Renderer
+from envs.pictures.renderer import Frame, Renderer
 from envs.task_env import TaskEnv
 
 RENDER_SIZE = (480, 480)  # width and height, pixels

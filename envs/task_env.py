@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
-from envs.renderer import Renderer
+from envs.pictures.renderer import Renderer
 
 
 class TaskEnv(Protocol):
@@ -75,7 +75,7 @@ class TaskEnv(Protocol):
     def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
         """What draws episodes of one task, in pictures of that many pixels.
 
-        Raises RenderingError (envs.offscreen) where this machine cannot.
+        Raises RenderingError (envs.pictures.offscreen) where this machine cannot.
         """
         ...
 

@@ -11,7 +11,7 @@ from envs.gymnasium_registry import register
 
 if TYPE_CHECKING:
     from maml_rl.meta_policy import MetaPolicy, adapt, load, roll_out
-    from maml_rl.trajectories import Trajectories
+    from maml_rl.rl.trajectories import Trajectories
 
 register()
 

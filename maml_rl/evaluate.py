@@ -16,10 +16,16 @@ from rich.console import Console
 from torch import Tensor
 
 from envs.errors import FamilyError, WorkerError
-from envs.offscreen import RenderingError
-from maml_rl.atomic_file import write_atomically
-from maml_rl.config import Config, Count, UsageError, Within
-from maml_rl.evaluation import (
+from envs.pictures.offscreen import RenderingError
+from maml_rl.algorithms.maml import initial_state
+from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.machine.threads import use_threads
+from maml_rl.meta_policy import MetaPolicy, load, policy_of
+from maml_rl.options.config import Config, Count, UsageError, Within
+from maml_rl.options.given_tasks import episodes_of, load_tasks
+from maml_rl.options.output_file import check_output
+from maml_rl.options.wiring import choose_device, make_envs
+from maml_rl.reports.evaluation import (
     EVALUATION,
     Adaptation,
     adapt_and_roll_out,
@@ -27,14 +33,8 @@ from maml_rl.evaluation import (
     inner_lrs,
     sample_tasks,
 )
-from maml_rl.flags import option_name, read_flags
-from maml_rl.meta_policy import MetaPolicy, load, policy_of
-from maml_rl.meta_update import initial_state
-from maml_rl.output_file import check_output
-from maml_rl.parallel import use_threads
-from maml_rl.tasks import episodes_of, load_tasks
-from maml_rl.video import SUFFIXES, check_size, episodes_side_by_side, write_video
-from maml_rl.wiring import choose_device, make_envs
+from maml_rl.reports.video import SUFFIXES, check_size, episodes_side_by_side, write_video
+from maml_rl.schema.flags import option_name, read_flags
 
 PROG = "python -m maml_rl.evaluate"
 DESCRIPTION = "Evaluate trained policies on tasks they have not seen, before adaptation and after each gradient step."

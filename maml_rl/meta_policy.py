@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 import envs
-from maml_rl.checkpoint import BEST, latest_checkpoint, load_checkpoint
-from maml_rl.config import Config, UsageError, nearest
-from maml_rl.evaluation import INTERFACE, adapt_and_roll_out, rollout
-from maml_rl.policies import MlpPolicy
-from maml_rl.tasks import as_tasks
-from maml_rl.trajectories import Trajectories
-from maml_rl.wiring import make_envs, make_policy
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.config import Config, UsageError, nearest
+from maml_rl.options.given_tasks import as_tasks
+from maml_rl.options.wiring import make_envs, make_policy
+from maml_rl.reports.evaluation import INTERFACE, adapt_and_roll_out, rollout
+from maml_rl.rl.trajectories import Trajectories
+from maml_rl.runs.checkpoint import BEST, latest_checkpoint, load_checkpoint
 
 Task = float | Sequence[float] | np.ndarray | Tensor
 

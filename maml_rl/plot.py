@@ -16,11 +16,11 @@ from typing import Any
 
 import tyro
 
-from maml_rl.atomic_file import write_atomically
-from maml_rl.config import Config, UsageError
-from maml_rl.flags import read_flags
-from maml_rl.output_file import check_output
-from maml_rl.run_directory import read_run
+from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.options.config import Config, UsageError
+from maml_rl.options.output_file import check_output
+from maml_rl.runs.directory import read_run
+from maml_rl.schema.flags import read_flags
 
 PROG = "python -m maml_rl.plot"
 DESCRIPTION = (
@@ -96,7 +96,9 @@ def plot(paths: Sequence[Path], output: Path) -> None:
     runs = [read_run(path) for path in paths if path.is_dir()]
     evaluations = [read_evaluation(path) for path in paths if not path.is_dir()]
 
-    from maml_rl.figures import figure  # matplotlib takes a second to import; bad input does not have to wait for it
+    from maml_rl.reports.figures import (
+        figure,  # matplotlib takes a second to import; bad input does not have to wait for it
+    )
 
     buffer = io.BytesIO()
     figure(group_runs(runs), evaluations).savefig(buffer, format=output.suffix[1:].lower())

@@ -1,4 +1,4 @@
-"""Meta-train an initial policy: the command, and the loop over `maml_rl.meta_update`.
+"""Meta-train an initial policy: the command, and the loop over `maml_rl.algorithms.maml`.
 
 python -m maml_rl.train --env halfcheetah-vel
 """
@@ -22,20 +22,20 @@ from typing import Any, NoReturn
 import envs
 from envs import TaskEnv
 from envs.errors import FamilyError, WorkerError
-from maml_rl.checkpoint import State, has_checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
-from maml_rl.command_line import FREE_ON_RESUME, Options, parse_command_line
-from maml_rl.config import Config, UsageError, as_config
-from maml_rl.distributed import RankLost, Ranks, SaidByFirstRank, join_ranks
-from maml_rl.families import families
-from maml_rl.flags import option_name
-from maml_rl.interrupt import Interrupted, StopSignals
-from maml_rl.meta_update import initial_state, meta_update
-from maml_rl.parallel import num_cpus, use_threads
-from maml_rl.policies import MlpPolicy
-from maml_rl.run_directory import create_run_dir, default_run_dir, lock_run_dir
-from maml_rl.run_record import RunRecord
-from maml_rl.validation import Validator
-from maml_rl.wiring import choose_device, make_envs, make_policy
+from maml_rl.algorithms.maml import initial_state, meta_update
+from maml_rl.machine.ranks import RankLost, Ranks, SaidByFirstRank, join_ranks
+from maml_rl.machine.stop_signals import Interrupted, StopSignals
+from maml_rl.machine.threads import num_cpus, use_threads
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.command_line import FREE_ON_RESUME, Options, parse_command_line
+from maml_rl.options.config import Config, UsageError, as_config
+from maml_rl.options.list_families import families
+from maml_rl.options.wiring import choose_device, make_envs, make_policy
+from maml_rl.runs.checkpoint import State, has_checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from maml_rl.runs.directory import create_run_dir, default_run_dir, lock_run_dir
+from maml_rl.runs.record import RunRecord
+from maml_rl.runs.validation import Validator
+from maml_rl.schema.flags import option_name
 
 PROG = "python -m maml_rl.train"
 DESCRIPTION = f"Meta-train a policy by MAML with a trust-region outer step. Families of tasks: {', '.join(envs.ENVS)}."

@@ -9,7 +9,7 @@ import envs
 import maml_rl  # noqa: F401 - registers the families
 from envs import KeyedGenerator
 from envs.gymnasium_registry import NAMES
-from envs.offscreen import RenderingError
+from envs.pictures.offscreen import RenderingError
 from envs.single_task_env import SingleTaskEnv
 
 

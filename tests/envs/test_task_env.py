@@ -6,7 +6,7 @@ import torch
 
 import envs
 from envs import KeyedGenerator, OracleEnv, TaskEnv
-from envs.offscreen import RenderingError
+from envs.pictures.offscreen import RenderingError
 
 M, E = 3, 4
 

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from maml_rl.policies import MlpPolicy
-from maml_rl.samples import Samples
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.rl.samples import Samples
 
 
 @pytest.fixture

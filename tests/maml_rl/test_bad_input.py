@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from maml_rl.config import PRESETS
-from maml_rl.run_directory import lock_run_dir
+from maml_rl.options.config import PRESETS
+from maml_rl.runs.directory import lock_run_dir
 from maml_rl.train import main
 from tests.maml_rl.test_train import TINY, train
 

@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 
-from maml_rl.checkpoint import State, save_checkpoint
-from maml_rl.config import PRESETS, Config, load_yaml, merge
+from maml_rl.algorithms.maml import TASKS
 from maml_rl.evaluate import main
-from maml_rl.evaluation import EVALUATION, VALIDATION, inner_lrs, sample_tasks
-from maml_rl.meta_update import TASKS
-from maml_rl.policies import MlpPolicy
-from maml_rl.wiring import make_envs
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.config import PRESETS, Config, load_yaml, merge
+from maml_rl.options.wiring import make_envs
+from maml_rl.reports.evaluation import EVALUATION, VALIDATION, inner_lrs, sample_tasks
+from maml_rl.runs.checkpoint import State, save_checkpoint
 from tests.maml_rl.test_train import train
 
 SMALL = ["--tasks", "3", "--episodes", "4", "--gradient-steps", "1"]

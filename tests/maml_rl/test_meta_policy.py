@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import maml_rl
-from maml_rl.adaptation import adapt
-from maml_rl.samples import make_samples
+from maml_rl.meta.inner_loop import adapt
+from maml_rl.rl.samples import make_samples
 from tests.maml_rl.test_train import train
 
 TASK = (0.3, -0.2)

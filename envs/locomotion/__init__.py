@@ -1,0 +1,1 @@
+"""MuJoCo's bodies, and what they are to do."""

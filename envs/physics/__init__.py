@@ -1,0 +1,1 @@
+"""What steps all simulations of a MuJoCo model at once."""

@@ -1,0 +1,1 @@
+"""Families on a user's own Gymnasium environments."""

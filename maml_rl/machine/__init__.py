@@ -1,0 +1,1 @@
+"""Threads, ranks, signals, files."""

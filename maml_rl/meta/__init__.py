@@ -1,0 +1,1 @@
+"""Descent on tasks and through it; has never heard of reinforcement learning."""

@@ -1,0 +1,1 @@
+"""From parameters theta_M to distributions, and their derivatives."""

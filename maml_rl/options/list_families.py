@@ -1,0 +1,27 @@
+"""The families of tasks in a table, for `--list-envs`."""
+
+from typing import Literal
+
+import envs
+from maml_rl.options.config import PRESETS
+
+COLUMNS = ["--env", "a task", "drawn from", "observation", "action", "horizon", "dt (s)", "source"]
+
+
+def families(variant: Literal["maml", "promp"]) -> str:
+    """Lines of text, one for each family that has the variant.
+
+    Sizes of observations and actions, horizons (steps) and time steps (s) are read off the families.
+    """
+    rows = [COLUMNS]
+    presets = PRESETS if variant == "maml" else PRESETS / variant
+    for name, family in envs.ENVS.items():
+        if not (presets / f"{name}.yaml").exists():
+            continue
+        env = envs.make(name, 1, 1, variant, num_threads=1)
+        action = f"{env.action_size} choices" if env.discrete else str(env.action_size)
+        sizes = [str(env.observation_size), action, str(env.horizon), f"{env.dt:g}"]
+        rows.append([name, family.task, family.range, *sizes, family.source])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)

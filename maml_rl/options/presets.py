@@ -1,0 +1,28 @@
+"""Presets: the options that configs/ ships for a family, configs/<env>.yaml or by name configs/<name>/<env>.yaml."""
+
+from collections.abc import Iterable
+
+from maml_rl.options.config import PRESETS, Config, UsageError, load_yaml, nearest
+
+
+def preset_names(envs: Iterable[str]) -> list[str]:
+    """The presets that one family or another has by name."""
+    return sorted({path.parent.name for env in envs for path in PRESETS.glob(f"*/{env}.yaml")})
+
+
+def load_preset(env: str, name: str | None, envs: Iterable[str]) -> Config:
+    """The defaults below the preset `name` of a family; None takes the family's own, of a user's class the defaults.
+
+    envs: all families. Raises UsageError for a name that there is not, or that the family does not have.
+    """
+    if name is None:
+        return Config() if ":" in env else load_yaml(PRESETS / f"{env}.yaml", Config())
+    if ":" in env:
+        raise UsageError(f"--preset: got {name!r}, not allowed with {env}: a class of your own has no presets")
+    names, own = preset_names(envs), preset_names([env])
+    if name not in names:
+        raise UsageError(f"--preset: got {name!r}, allowed: {', '.join(names)}{nearest(name, names)}")
+    if name not in own:
+        allowed = ", ".join(own) or "none; without --preset it has its own"
+        raise UsageError(f"--preset: got {name!r}, allowed for {env}: {allowed}")
+    return load_yaml(PRESETS / name / f"{env}.yaml", Config())

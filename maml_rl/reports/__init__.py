@@ -1,0 +1,1 @@
+"""Adaptation, measured and shown."""

@@ -1,0 +1,144 @@
+"""Videos of the same task before adaptation and after each gradient step, side by side, in real time."""
+
+import dataclasses
+import itertools
+import tempfile
+from collections.abc import Iterator, Sequence
+from math import ceil
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from envs.pictures.renderer import Frame
+from maml_rl.options.config import Config, UsageError
+from maml_rl.options.wiring import make_envs
+from maml_rl.reports.evaluation import Adaptation, rollout_generator
+from maml_rl.rl.trajectories import Trajectories
+
+SUFFIXES = [".mp4", ".gif"]
+MAX_FPS = 50  # what players show smoothly, and the most that a GIF can say (2 hundredths of a second)
+CAPTION = 24  # pixels above each picture
+
+
+def check_size(option: str, size: Sequence[int]) -> None:
+    """Raise UsageError unless size is a width and a height that a video can have."""
+    if len(size) != 2 or any(not 64 <= number <= 1920 or number % 2 for number in size):
+        got = " ".join(map(str, size))
+        raise UsageError(f"{option}: got {got}, allowed: width and height, even numbers from 64 to 1920")
+
+
+def episodes_side_by_side(
+    config: Config, tasks: Tensor, adaptation: Adaptation, seed: int, split: int, width: int, height: int
+) -> tuple[Iterator[Frame], float]:
+    """The first episode of each task: a row per task, a column per gradient step. Returns frames and their rate (1/s).
+
+    tasks: [V, ...], the first of those that the adaptation is of. width, height: pixels of each picture. Raises
+    RenderingError where the family's pictures cannot be drawn here.
+    """
+    V, K = len(tasks), len(adaptation.trajectories) - 1
+    parts = [each.tasks(slice(V)) for each in adaptation.trajectories]
+    env = make_envs(dataclasses.replace(config, num_tasks=1, episodes_per_task=1))[0]
+    states = [replay(config, tasks, part, seed, split, k) for k, part in enumerate(parts)]  # K + 1 times [V, E, H+1, S]
+    renderers = [env.make_renderer(task, width, height) for task in tasks]
+    stride = ceil(1 / env.dt / MAX_FPS)
+    lengths = torch.stack([part.first[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
+    returns = [part.rewards[:, 0].cumsum(dim=-1) for part in parts]
+    moments = [*range(0, int(lengths.max()), stride), int(lengths.max())]
+
+    def picture(k: int, v: int, t: int) -> Frame:
+        t = min(t, int(lengths[k, v]))
+        earlier = states[k - 1][v] if k > 0 else states[k][v, :0]
+        frame = renderers[v].draw(states[k][v, 0, : t + 1], earlier)
+        step = "no adaptation" if k == 0 else f"{k} gradient step{'s' if k > 1 else ''}"
+        so_far = float(returns[k][v, t - 1]) if t > 0 else 0.0
+        return _captioned(frame, f"{config.env}  {env.describe(tasks[v])}  {step}  return {so_far:.1f}")
+
+    def frames() -> Iterator[Frame]:
+        try:
+            for t in moments:
+                rows = [np.concatenate([picture(k, v, t) for k in range(K + 1)], axis=1) for v in range(V)]
+                yield np.concatenate(rows, axis=0)
+        finally:
+            for renderer in renderers:
+                renderer.close()
+
+    return frames(), 1 / (stride * env.dt)
+
+
+def replay(config: Config, tasks: Tensor, trajectories: Trajectories, seed: int, split: int, step: int) -> Tensor:
+    """The states [V, E, H + 1, S] that the first episodes of an evaluation went through, NaN after their ends.
+
+    The physics is deterministic: the same start and the same actions lead through the very same states.
+    """
+    V, E, H = trajectories.rewards.shape
+    first = trajectories.first
+    [env] = make_envs(dataclasses.replace(config, num_tasks=V, episodes_per_task=E), parts=1)
+    env.reset(tasks, rollout_generator(seed, split, step))
+    states = [env.snapshot()]
+    for t in range(H):
+        _, rewards, _ = env.step(trajectories.actions[:, :, t].to(env.device, env.dtype))
+        mask = first[:, :, t].to(env.device)
+        # The states are the very same; a reward's last bit depends on how many tasks stand beside each other.
+        recorded = trajectories.rewards[:, :, t].to(env.device)
+        assert torch.allclose(rewards[mask], recorded[mask], rtol=1e-9, atol=1e-9), "the replay went astray"
+        states.append(env.snapshot().where(mask[..., None], torch.nan))
+    return torch.stack(states, dim=2).cpu()
+
+
+def write_video(path: Path, frames: Iterator[Frame], fps: float) -> None:
+    """Write frames [h, w, 3] as .mp4 or .gif. Where anything fails, `path` is as before and nothing else is left."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        temporary = Path(folder) / f"video{path.suffix.lower()}"
+        if temporary.suffix == ".gif":
+            write_gif(temporary, frames, fps)
+        else:
+            _write_mp4(temporary, frames, fps)
+        temporary.replace(path)
+
+
+def write_gif(file: object, frames: Iterator[Frame], fps: float) -> None:
+    """Write frames [h, w, 3] as an endless GIF into a path or an open binary file."""
+    images = [Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frame in frames]
+    images[0].save(
+        file,  # type: ignore[arg-type]
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 / fps),
+        loop=0,
+    )
+
+
+def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
+    first = next(frames)
+    height, width = first.shape[:2]
+    writer = imageio_ffmpeg.write_frames(
+        str(path),
+        (width, height),
+        fps=fps,  # type: ignore[arg-type] # it goes to ffmpeg as it is
+        macro_block_size=2,
+        quality=7,
+        ffmpeg_log_level="error",
+    )
+    try:
+        writer.send(None)
+        for frame in itertools.chain([first], frames):
+            writer.send(np.ascontiguousarray(frame))
+    finally:
+        writer.close()
+
+
+def _captioned(frame: Frame, text: str) -> Frame:
+    """The picture below a line of text, in the largest size that fits."""
+    width = frame.shape[1]
+    strip = Image.new("RGB", (width, CAPTION), (20, 20, 20))
+    draw = ImageDraw.Draw(strip)
+    longest = text + "000"  # so that the size stays the same as the return grows
+    fonts = (ImageFont.load_default(size) for size in range(14, 6, -1))
+    font = next((each for each in fonts if draw.textlength(longest, each) <= width - 8), ImageFont.load_default(6))
+    draw.text((4, CAPTION / 2), text, font=font, fill=(255, 255, 255), anchor="lm")
+    return np.concatenate([np.asarray(strip), frame], axis=0)

@@ -1,0 +1,1 @@
+"""From an environment to the batches that losses take."""

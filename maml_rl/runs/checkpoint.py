@@ -1,0 +1,126 @@
+"""Checkpoints: parameters as safetensors, with what they belong to as metadata. Loading one runs no code."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.config import Config, UsageError, dump_yaml, parse_yaml
+
+FORMAT_VERSION = "1"
+BEST = "best.safetensors"  # the policy with the highest return on validation tasks
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands. Random draws are keyed by the iteration, so no generator's state belongs to it."""
+
+    theta: Tensor  # [P]
+    iteration: int  # meta-updates done
+    env_steps: int  # environment steps seen
+
+
+def save_checkpoint(
+    folder: Path, state: State, policy: MlpPolicy, config: Config, validation_return: float | None = None
+) -> Path:
+    """Write `state` to folder/iteration-000123.safetensors, atomically, and return that path.
+
+    validation_return: where it is given, the file is best.safetensors instead, and holds it.
+    """
+    parameters = policy.unflatten(state.theta.detach().cpu()[None])
+    tensors = {name: value[0].contiguous() for name, value in parameters.items()}
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "iteration": str(state.iteration),
+        "env_steps": str(state.env_steps),
+        "config": dump_yaml(config),
+    }
+    path = folder / checkpoint_name(state.iteration)
+    if validation_return is not None:
+        path, metadata["validation_return"] = folder / BEST, repr(validation_return)
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
+    return path
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint of some iteration."""
+    return any(_iteration_of(path) is not None for path in folder.glob("*"))
+
+
+def latest_checkpoint(folder: Path, option: str = "--resume") -> Path:
+    """The checkpoint of the most iterations in a folder. Raises UsageError, naming `option`, where there is none."""
+    checkpoints = {iteration: path for path in folder.glob("*") if (iteration := _iteration_of(path)) is not None}
+    if not checkpoints:
+        raise UsageError(f"{option}: got {str(folder.parent)!r}, allowed: a run with a checkpoint in {folder.name}/")
+    return checkpoints[max(checkpoints)]
+
+
+def best_return(folder: Path) -> float:
+    """The validation return of best.safetensors in a folder, or minus infinity."""
+    path = folder / BEST
+    return float(_read(path)[1].get("validation_return", "-inf")) if path.exists() else -inf
+
+
+def load_checkpoint(path: Path, make_policy: Callable[[Config], MlpPolicy]) -> tuple[State, Config]:
+    """Read a checkpoint, and the configuration it was made with.
+
+    make_policy: the policy that goes with a configuration. Raises UsageError where the file is missing, truncated,
+    foreign, or of other sizes than that policy.
+    """
+    try:
+        tensors, metadata = _read(path)
+        iteration, env_steps = int(metadata["iteration"]), int(metadata["env_steps"])
+        if _iteration_of(path) not in (None, iteration) or iteration < 0 or not 0 <= env_steps < 2**63:
+            raise ValueError(f"its metadata say iteration {iteration}, {env_steps} env steps")
+        config = parse_yaml(metadata["config"], Config(), label=f"checkpoint {path}", stored=True)
+    except UsageError:
+        raise
+    except (KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    policy = make_policy(config)
+    found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    wanted = {name: (torch.float32, shape) for name, shape in policy.parameter_shapes.items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            got, allowed = (" ".join(map(str, each[name])) if name in each else "none" for each in (found, wanted))
+            raise UsageError(f"checkpoint {path}: got {name}: {got}, allowed: {allowed}, as its config has it")
+    theta = torch.cat([tensors[name].flatten() for name in policy.parameter_shapes])
+    if not theta.isfinite().all():
+        raise UsageError(f"checkpoint {path}: got parameters that are not finite, allowed: numbers")
+    return State(theta, iteration, env_steps), config
+
+
+def checkpoint_name(iteration: int) -> str:
+    return f"iteration-{iteration:06d}.safetensors"
+
+
+def _iteration_of(path: Path) -> int | None:
+    """The number in iteration-000123.safetensors; None for another name."""
+    match = re.fullmatch(r"iteration-(\d+)\.safetensors", path.name)
+    return int(match[1]) if match else None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata. Raises UsageError where the file cannot be read, or has another format."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if metadata.get("format_version") != FORMAT_VERSION:
+        found = metadata.get("format_version", "none: it is not a checkpoint of maml_rl")
+        raise UsageError(f"checkpoint {path}: got format version {found}, allowed: {FORMAT_VERSION}")
+    return tensors, metadata
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"checkpoint {path}: got a file that cannot be read ({error}), allowed: a whole checkpoint")

@@ -1,0 +1,78 @@
+"""The folder of a run: config.yaml, metrics.jsonl, TensorBoard event files, checkpoints/."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.options.config import Config, UsageError, dump_yaml, load_yaml
+
+
+def default_run_dir(config: Config) -> Path:
+    """runs/<env>-<seed>-<time>, with a number behind it where another run began in the same second."""
+    name = config.env.replace(":", ".")
+    path = Path("runs") / f"{name}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return next(each for each in (path, *(Path(f"{path}-{n}") for n in range(2, 1000))) if not each.exists())
+
+
+def create_run_dir(run_dir: Path) -> None:
+    """Make a new, empty folder for a run. Raises UsageError where there is something already, or where it cannot be."""
+    try:
+        checkpoints = run_dir / "checkpoints"  # empty: of a run that was killed as it began
+        run_dir.mkdir(parents=True, exist_ok=True)
+        if any(path != checkpoints for path in run_dir.iterdir()) or any(checkpoints.glob("*")):
+            allowed = f"a new or empty folder; to go on with a run: --resume {run_dir}"
+            raise UsageError(f"--run-dir: got {str(run_dir)!r}, which is not empty, allowed: {allowed}")
+        checkpoints.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--run-dir: got {str(run_dir)!r}, allowed: a folder that can be written ({error.strerror})"
+        ) from error
+
+
+@contextlib.contextmanager
+def lock_run_dir(run_dir: Path) -> Iterator[None]:
+    """Hold the folder for this process. Raises UsageError where another holds it, or where it cannot be written."""
+    if not all(os.access(path, os.W_OK) for path in (run_dir, run_dir / "checkpoints")):
+        raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that can be written")
+    folder = os.open(run_dir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            allowed = "a run that no other process is writing"
+            raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: {allowed}") from error
+        yield
+    finally:
+        os.close(folder)
+
+
+def write_config(run_dir: Path, config: Config) -> None:
+    """Write config.yaml, every option resolved."""
+    write_atomically(run_dir / "config.yaml", dump_yaml(config).encode())
+
+
+def read_run(run_dir: Path) -> tuple[Config, list[dict[str, Any]]]:
+    """The configuration and the metrics of a run. Raises UsageError where there are none."""
+    if not os.path.isfile(run_dir / "config.yaml"):
+        raise UsageError(f"got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
+    config = load_yaml(run_dir / "config.yaml", Config(), option="run", stored=True)
+    path, rows = run_dir / "metrics.jsonl", []
+    try:
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):  # the last line of a run that was killed, or still goes on, may be torn
+                rows.append(json.loads(line))
+                [rows[-1][key] for key in ("env_steps", "return/pre", "return/post")]
+    except OSError as error:
+        raise UsageError(f"{run_dir}: got no metrics.jsonl ({error.strerror}), allowed: a run with metrics") from error
+    except (ValueError, TypeError, KeyError) as error:
+        where = f"line {len(rows) + 1}, which cannot be read ({type(error).__name__}: {error})"
+        raise UsageError(f"{path}: got {where}, allowed: metrics of a run") from error
+    if not rows:
+        raise UsageError(f"{path}: got no iteration, allowed: a run with metrics")
+    return config, rows

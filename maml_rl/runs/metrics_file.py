@@ -1,0 +1,79 @@
+"""What a run writes about itself: metrics.jsonl and TensorBoard event files."""
+
+import json
+from math import isfinite
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
+from torch.utils.tensorboard import SummaryWriter
+
+from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.options.config import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Metrics = dict[str, float | int | bool]
+
+
+class MetricsWriter:
+    """Appends one JSON object per iteration to metrics.jsonl, and the same numbers to TensorBoard."""
+
+    def __init__(self, run_dir: Path, first_iteration: int) -> None:
+        """first_iteration: where the run goes on. Lines of later iterations, which a checkpoint did not keep, go."""
+        path = run_dir / "metrics.jsonl"
+        if path.exists():
+            content, kept = _read(path, first_iteration)
+            if kept != content:
+                write_atomically(path, kept)
+        self._file = path.open("a")
+        self._tensorboard = SummaryWriter(run_dir, purge_step=first_iteration)
+
+    def write(self, metrics: Metrics) -> None:
+        """metrics: with the key `iteration`. Numbers that are not finite become null."""
+        values = {key: value if isfinite(value) else None for key, value in metrics.items()}
+        self._file.write(json.dumps(values) + "\n")
+        self._file.flush()
+        for key, value in metrics.items():
+            if key != "iteration":
+                self._tensorboard.add_scalar(key, value, int(metrics["iteration"]))
+        self._tensorboard.flush()
+
+    def add_scalar(self, key: str, value: float, iteration: int) -> None:
+        """A number for TensorBoard alone."""
+        self._tensorboard.add_scalar(key, value, iteration)
+
+    def add_gif(self, key: str, gif: bytes, size: tuple[int, int], iteration: int) -> None:
+        """An encoded GIF for TensorBoard, which plays it. size: its height and width, pixels."""
+        image = Summary.Image(height=size[0], width=size[1], colorspace=3, encoded_image_string=gif)
+        summary = Summary(value=[Summary.Value(tag=key, image=image)])
+        self._tensorboard._get_file_writer().add_summary(summary, iteration)
+
+    def add_figure(self, key: str, figure: "Figure", iteration: int) -> None:
+        """A matplotlib figure for TensorBoard."""
+        self._tensorboard.add_figure(key, figure, iteration)
+
+    def __enter__(self) -> "MetricsWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._tensorboard.close()
+
+
+def _read(path: Path, first_iteration: int) -> tuple[bytes, bytes]:
+    """What a metrics.jsonl holds, and its lines before `first_iteration`. A last line may be torn; others raise."""
+    kept: list[bytes] = []
+    try:
+        content = path.read_bytes()
+        for line in content.splitlines(keepends=True):
+            if line.endswith(b"\n") and json.loads(line)["iteration"] < first_iteration:
+                kept.append(line)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        where = f"line {len(kept) + 1} that cannot be read ({error})"
+        raise UsageError(f"{path}: got {where}, allowed: metrics of a run") from error
+    return content, b"".join(kept)

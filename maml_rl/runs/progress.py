@@ -1,0 +1,100 @@
+"""What a run shows on standard error: a live bar on a terminal, plain lines elsewhere."""
+
+import contextlib
+import os
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+from maml_rl.runs.metrics_file import Metrics
+
+
+class ProgressDisplay:
+    """Bar, ETA, the returns before and after adaptation and env steps per second, for a run of `iterations`."""
+
+    def __init__(self, name: str, iterations: int, done: int) -> None:
+        self._name, self._iterations = name, iterations
+        self._first, self._start = done, time.monotonic()
+        self._stream = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - there is none after 2>&-
+        self._console = Console(file=self._stream, highlight=False, soft_wrap=True)
+        self._bar = self._make_bar() if self._stream.isatty() else None
+        if self._bar:
+            self._task = self._bar.add_task(name, total=iterations, completed=done, summary="", phase="")
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bar where there is one. A reader that has gone away does not end the run."""
+        with contextlib.suppress(OSError):
+            if self._bar:
+                self._console.print(line, markup=False)
+            else:
+                print(line, file=self._stream, flush=True)
+
+    def phase(self, phase: str) -> None:
+        """Say what is being done inside the iteration; seen on a terminal only."""
+        if self._bar:
+            self._bar.update(self._task, phase=phase)
+
+    def update(self, metrics: Metrics, env_steps: int) -> None:
+        """Show an iteration's metrics. env_steps: steps of this iteration."""
+        summary = (
+            f"return {metrics['return/pre']:.1f} -> {metrics['return/post']:.1f}"
+            f"  {env_steps / metrics['time/iteration']:,.0f} steps/s"
+        )
+        done = int(metrics["iteration"]) + 1
+        if self._bar:
+            self._bar.update(self._task, completed=done, summary=summary)
+        else:
+            seconds = (time.monotonic() - self._start) / (done - self._first)
+            eta = _duration((self._iterations - done) * seconds)
+            self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.1f} s/iteration  eta {eta}")
+        if metrics["episodes/diverged"]:
+            self.say(f"iteration {done}: {metrics['episodes/diverged']} episodes diverged and were left out")
+        if not metrics["line_search/accepted"]:
+            self.say(f"iteration {done}: the line search found no step; the policy stays as it was")
+
+    def _make_bar(self) -> Progress:
+        whole = Column(no_wrap=True)  # the bar gives way first
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", table_column=whole),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(table_column=whole),
+            TextColumn("eta", table_column=whole),
+            TimeRemainingColumn(table_column=whole),
+            TextColumn("{task.fields[summary]}", table_column=whole),
+        ]
+        if self._console.width >= 110:  # on 80 columns these would push the others out
+            columns += [
+                TimeElapsedColumn(table_column=whole),
+                TextColumn("[dim]{task.fields[phase]}", table_column=whole),
+            ]
+        return Progress(*columns, console=self._console, speed_estimate_period=3600)
+
+    def __enter__(self) -> "ProgressDisplay":
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._bar.stop()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

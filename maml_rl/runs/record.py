@@ -1,0 +1,82 @@
+"""What a run leaves behind while it goes on: metrics, checkpoints, and lines on standard error."""
+
+import contextlib
+from pathlib import Path
+from types import TracebackType
+
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.config import Config
+from maml_rl.runs.checkpoint import State, save_checkpoint
+from maml_rl.runs.directory import write_config
+from maml_rl.runs.metrics_file import Metrics, MetricsWriter
+from maml_rl.runs.progress import ProgressDisplay
+
+MANY_OUTSIDE = 0.5  # share of actions that are outside of their bounds, above which a user is warned
+
+
+class RunRecord:
+    """Writes into the run directory and shows progress. Without a directory, as on all ranks but the first, does not.
+
+    Raises UsageError where the directory's metrics cannot be gone on with.
+    """
+
+    def __init__(self, config: Config, policy: MlpPolicy, run_dir: Path | None, first_iteration: int) -> None:
+        self._config, self._policy, self.run_dir = config, policy, run_dir
+        self._open = contextlib.ExitStack()
+        self.writer: MetricsWriter | None = None
+        self._progress: ProgressDisplay | None = None
+        if run_dir:
+            self.writer = self._open.enter_context(MetricsWriter(run_dir, first_iteration))
+            progress = ProgressDisplay(config.env, config.iterations, first_iteration)
+            self._progress = self._open.enter_context(progress)
+            write_config(run_dir, config)
+            since = f", from iteration {first_iteration} on" if first_iteration else ""
+            self.say(f"writing to {run_dir}{since}")
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        if self._progress:
+            self._progress.say(line)
+
+    def phase(self, phase: str) -> None:
+        """Say what is being done inside the iteration."""
+        if self._progress:
+            self._progress.phase(phase)
+
+    def iteration(self, metrics: Metrics, env_steps: int) -> None:
+        """Write an iteration's metrics. env_steps: steps of this iteration."""
+        if self.writer and self._progress:
+            self.writer.write(metrics)
+            self._progress.update(metrics, env_steps)
+            if metrics["iteration"] == 0:
+                for line in first_policy(metrics):
+                    self.say(line)
+
+    def checkpoint(self, state: State) -> Path | None:
+        """Write a checkpoint, and return its path."""
+        return (
+            save_checkpoint(self.run_dir / "checkpoints", state, self._policy, self._config) if self.run_dir else None
+        )
+
+    def __enter__(self) -> "RunRecord":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+
+def first_policy(metrics: Metrics) -> list[str]:
+    """What the untrained policy does, in lines for the user: a policy that begins badly learns slowly or not at all."""
+    lived = f"{metrics['episodes/lived']:.0%} of the horizon lived"
+    outside = metrics.get("actions/outside")  # not of choices, which have no bounds
+    if outside is None:
+        return [f"the first policy: {lived}"]
+    lines = [f"the first policy: {outside:.0%} of its actions are outside of their bounds, {lived}"]
+    if outside > MANY_OUTSIDE:
+        lines.append(
+            "warning: the env clips most of what the first policy does, so that learning changes little: "
+            "set --output-scale 0.1, or a lower --init-log-std such as -1"
+        )
+    return lines

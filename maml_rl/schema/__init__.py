@@ -1,0 +1,1 @@
+"""Bounds of options, and one-line errors."""

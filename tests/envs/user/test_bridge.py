@@ -1,0 +1,195 @@
+"""Any Gymnasium environment behind the contract, and what happens where it does not keep its part."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+
+from envs import KeyedGenerator, OracleEnv, make
+from envs.errors import FamilyError, WorkerError
+from envs.pictures.offscreen import RenderingError
+from envs.user.bridge import GymnasiumBridge
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.rl.sampler import collect
+from maml_rl.rl.trajectories import Trajectories
+from tests.envs.tasks_for_tests import NAME
+
+M, E, H = 3, 2, 6
+
+
+def bridge(name: str, num_workers: int = 1, num_tasks: int = M, episodes: int = E) -> GymnasiumBridge:
+    env = make(f"{NAME}:{name}", num_tasks, episodes, num_threads=num_workers)
+    assert isinstance(env, GymnasiumBridge)
+    return env
+
+
+def play(env: GymnasiumBridge, actions: torch.Tensor, key: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Observations [H + 1, M, E, O], rewards and ends [H, M, E]."""
+    observations = [env.reset(env.sample_tasks(env.num_tasks, KeyedGenerator(0, 0)), KeyedGenerator(0, key))]
+    steps = [env.step(action) for action in actions]
+    observations += [step[0] for step in steps]
+    return torch.stack(observations), torch.stack([step[1] for step in steps]), torch.stack([step[2] for step in steps])
+
+
+@pytest.fixture
+def actions() -> torch.Tensor:
+    return torch.randn(H, M, E, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def test_the_contract_at_any_number_of_workers(actions) -> None:
+    """Also the global generators of Python and numpy, which the environment draws from too."""
+    one, two = bridge("Tasks", 1), bridge("Tasks", 4)
+    alone, divided = play(one, actions), play(two, actions)
+    for left, right in zip(alone, divided, strict=True):
+        assert torch.equal(left, right)
+    assert all(torch.equal(left, right) for left, right in zip(alone, play(one, actions), strict=True))
+    observations, rewards, ended = alone
+    assert observations.shape == (H + 1, M, E, 6)
+    assert rewards.shape == ended.shape == (H, M, E)
+    assert observations.dtype == rewards.dtype == torch.float64
+    draws = observations[0, ..., 3:].flatten()
+    assert len(draws.unique()) == len(draws)
+    assert not torch.equal(play(one, actions, key=2)[0][..., 3:], observations[..., 3:])
+    assert (one.observation_size, one.action_size, one.discrete, one.task_shape) == (6, 2, False, (1,))
+    assert not one.diverged().any()
+
+
+def test_a_task_is_given_as_it_was_drawn_and_drawn_alone() -> None:
+    env = bridge("Tasks")
+    tasks = env.sample_tasks(5, KeyedGenerator(0, 0))
+    assert torch.equal(tasks[2:], env.sample_tasks(3, KeyedGenerator(0, 0, first_task=2)))
+    observations = env.reset(tasks[:M], KeyedGenerator(0))
+    assert torch.equal(observations[..., 1], tasks[:M].expand(M, E))
+    with pytest.raises(ValueError, match=r"tasks must have shape \(3, 1\)"):
+        env.reset(tasks, KeyedGenerator(0))
+    assert len(env.describe(tasks[0])) < 30
+    assert bridge("Arrays").task_shape == (2,)
+
+
+def test_bounded_actions_have_their_full_range_at_one_and_are_clipped() -> None:
+    env = bridge("Tasks")
+    outputs = torch.tensor([-1.0, 0.0, 0.5, 1.0, 7.0, -7.0]).double()[:, None, None, None].expand(-1, M, E, 2)
+    observations, rewards, _ = play(env, outputs[:2])
+    assert rewards[:, 0, 0].tolist() == [0, 5]
+    assert observations[1:, 0, 0, 2].tolist() == [-1, 1]
+    observations, rewards, _ = play(env, outputs[2:5])
+    assert rewards[:, 0, 0].tolist() == [7.5, 10, 10]
+
+
+def test_choices_begin_where_the_space_does() -> None:
+    env = bridge("Choices")
+    assert (env.action_size, env.discrete) == (3, True)
+    one_hot = torch.eye(3).double()[:, None, None].expand(-1, M, E, 3)
+    assert play(env, one_hot)[1][:, 0, 0].tolist() == [5, 6, 7]
+
+
+def test_an_ended_simulation_rests(actions) -> None:
+    observations, _, ended = play(bridge("Tasks"), actions)
+    for m in range(M):
+        last = 3 + round(4 * observations[0, m, 0, 1].item())
+        assert observations[:, m, 0, 0].tolist() == [min(t, last) for t in range(H + 1)]
+        assert ended[:, m, 0].tolist() == [t + 1 >= last for t in range(H)]
+
+
+def roll_out(env) -> Trajectories:
+    policy = MlpPolicy(env.observation_size, env.action_size, (8,), discrete=env.discrete)
+    theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
+    return collect([env], policy, theta_M, env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1), H)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_time_limit_of_its_own_is_no_termination(told) -> None:
+    env = bridge("Tasks")
+    trajectories = roll_out(OracleEnv(env) if told else env)
+    lengths = (3 + (4 * trajectories.observations[:, :, 0, 1]).round()).long()  # [M, E]
+    assert (lengths < H).any()
+    assert torch.equal(trajectories.first.sum(dim=-1), lengths.clamp(max=H))
+    assert not trajectories.terminated.any()
+    assert trajectories.success_rate() == 1.0  # at the second step, not at the last
+    steps = torch.arange(H).expand(M, E, H)
+    assert torch.equal(trajectories.truncated, (steps + 1) % lengths[..., None] == 0)
+    # The environment counts its steps: it has been reset where the times begin anew.
+    assert torch.equal(trajectories.times, steps % lengths[..., None])
+    assert torch.equal(trajectories.observations[..., 0].long(), trajectories.times)
+    cut = trajectories.cut_observations[trajectories.truncated][:, 0]
+    assert torch.equal(cut.long(), lengths[..., None].expand(M, E, H)[trajectories.truncated])
+
+
+def test_restarts_are_keyed_at_any_number_of_workers() -> None:
+    alone, divided = roll_out(bridge("Tasks", 1)), roll_out(bridge("Tasks", 4))
+    assert torch.equal(alone.observations, divided.observations)
+    draws = alone.observations[..., 3:].flatten()
+    assert len(draws.unique()) == len(draws)  # each episode has chance of its own
+
+
+def test_no_process_is_left_and_none_begins_before_it_is_needed(actions) -> None:
+    env = bridge("Tasks", 2)
+    assert multiprocessing.active_children() == []
+    play(env, actions)
+    assert len(multiprocessing.active_children()) == 2
+    del env
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("Nothing", "has no class Nothing, allowed: Tasks, Choices"),
+        ("UnpicklableError", "has no method make_env, sample_tasks, set_task"),
+        ("NoSetTask", "has no method set_task"),
+        ("Arguments", "missing a required argument: 'size'"),
+        ("ManyActions", "action space is MultiDiscrete of int64.* allowed: Discrete, Box of floats"),
+        ("DictObservations", "observation space is Dict, allowed: Box"),
+        ("Ragged", r"a task of shape \(2,\), allowed: \(1,\)"),
+        ("TooFew", "gave 1 tasks, allowed: 3"),
+        ("Words", "gave .*'north'.*, allowed: n tasks of numbers"),
+        ("NoEnv", "make_env gave a NoneType"),
+    ],
+)
+def test_a_class_that_cannot_be(name, fault) -> None:
+    with pytest.raises(FamilyError, match=f"^{NAME}:{name}: .*{fault}"):
+        bridge(name)
+
+
+@pytest.mark.parametrize("name", ["nothing_here:Tasks", "tests.envs:", ":Tasks", "a b:C"])
+def test_a_name_that_cannot_be(name) -> None:
+    with pytest.raises(FamilyError, match="allowed"):
+        make(name, M, E)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("NanObservation", "step gave an observation that is NaN"),
+        ("NanReward", "step gave a reward that is NaN"),
+        ("Flat", "gave an observation of 3 numbers, allowed: 6"),
+        ("OneEnv", "make_env gave the same environment twice"),
+    ],
+)
+def test_a_fault_on_the_way(name, fault, actions) -> None:
+    with pytest.raises(FamilyError, match=f"^{NAME}:{name}: {fault}"):
+        play(bridge(name), actions)
+    assert multiprocessing.active_children() == []
+
+
+def test_an_exception_brings_its_traceback_and_the_next_reset_begins_anew(actions) -> None:
+    env = bridge("Raises", 2)
+    play(env, actions)
+    with pytest.raises(WorkerError, match=r"(?s)Traceback.*in step.*UnpicklableError: the gripper is stuck$"):
+        [play(env, actions) for _ in range(5)]
+    assert multiprocessing.active_children() == []
+    play(env, actions)
+
+
+def test_a_killed_worker_is_noticed(actions) -> None:
+    with pytest.raises(WorkerError, match=r"^[\w.]+:Killed: a worker process was killed by SIGKILL$"):
+        play(bridge("Killed"), actions)
+
+
+def test_there_are_no_pictures() -> None:
+    env = bridge("Tasks")
+    with pytest.raises(RenderingError, match=f"{NAME}:Tasks"):
+        env.make_renderer(torch.zeros(1), 64, 64)
+    env.reset(env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(0))
+    assert np.array_equal(env.snapshot().shape, (M, E, 6))

@@ -1,0 +1,70 @@
+"""The fast form of the derivatives equals the plain one, on networks of every shape."""
+
+import pytest
+import torch
+
+from envs import KeyedGenerator
+from maml_rl.models import derivatives, mlp_derivatives
+from maml_rl.models.policies import MlpPolicy
+
+M = 3
+
+
+@pytest.fixture(params=[(), (6,), (6, 5), (4, 6, 5)], ids=str)
+def hidden_sizes(request):
+    return request.param
+
+
+@pytest.fixture(params=[(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["float64", "float32"])
+def precision(request):
+    return request.param
+
+
+@pytest.fixture(params=["relu", "tanh", "tanh-discrete"])
+def policy(request, hidden_sizes) -> MlpPolicy:
+    # One of the two log_stds below is at its floor.
+    nonlinearity, *discrete = request.param.split("-")
+    return MlpPolicy(3, 2, hidden_sizes, nonlinearity, min_log_std=-0.5, discrete=bool(discrete))
+
+
+def parameters(policy: MlpPolicy, seed: int, dtype: torch.dtype) -> torch.Tensor:
+    theta_M = torch.stack([policy.initial_parameters(KeyedGenerator(seed, i)) for i in range(M)]).to(dtype)
+    if not policy.discrete:
+        theta_M[:, -2:] = torch.tensor([0.3, -0.8])
+    return theta_M
+
+
+def assert_close(fast: torch.Tensor, plain: torch.Tensor, tolerance: float) -> None:
+    torch.testing.assert_close(fast, plain, rtol=tolerance, atol=tolerance * float(plain.abs().max()))
+
+
+def cast(samples, dtype: torch.dtype):
+    names = ("observations", "actions", "advantages", "weights")
+    return type(samples)(*(getattr(samples, name).to(dtype) for name in names))
+
+
+def test_of_the_inner_loss(policy, draw_samples, precision) -> None:
+    dtype, tolerance = precision
+    samples = cast(draw_samples(policy, num_tasks=M, num_steps=30), dtype)
+    theta_M = parameters(policy, 0, dtype)
+    fast = mlp_derivatives.inner_hessian(policy, theta_M, samples)
+    plain = derivatives.inner_hessian(policy, theta_M, samples)
+    for seed in range(3):
+        v_M = torch.randn(theta_M.shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+        assert_close(fast(v_M), plain(v_M), tolerance)
+
+
+def test_of_the_policy(policy, draw_samples, precision) -> None:
+    dtype, tolerance = precision
+    samples = cast(draw_samples(policy, num_tasks=M, num_steps=30), dtype)
+    theta_M = parameters(policy, 0, dtype)
+    fast = mlp_derivatives.policy_derivatives(policy, theta_M, samples.observations)
+    plain = derivatives.policy_derivatives(policy, theta_M, samples.observations)
+    generator = torch.Generator().manual_seed(1)
+    u_M = torch.randn(theta_M.shape, dtype=dtype, generator=generator)
+    w = policy.over_actions(*(torch.randn(part.shape, dtype=dtype, generator=generator) for part in plain.distribution))
+    for one, other in zip(fast.distribution, plain.distribution, strict=True):
+        assert_close(one, other, tolerance)
+    for one, other in zip(fast.forward(u_M), plain.forward(u_M), strict=True):
+        assert_close(one, other, tolerance)
+    assert_close(fast.backward(w), plain.backward(w), tolerance)

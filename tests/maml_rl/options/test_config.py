@@ -1,0 +1,63 @@
+from math import inf
+
+import pytest
+
+from maml_rl.options.config import Config, UsageError, Within, dump_yaml, load_yaml, merge
+
+
+def test_what_is_dumped_is_what_is_loaded(tmp_path) -> None:
+    config = merge(Config(), {"cg_damping": 0.0, "hidden_sizes": [64, 32], "inner_lr": 1e-7, "nonlinearity": "tanh"})
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_yaml(config))
+    assert load_yaml(path, Config(seed=9)) == config
+
+
+def test_a_file_stands_above_the_base_and_leaves_the_rest(tmp_path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("inner_lr: 1e-3\nhidden_sizes: []\n")
+    config = load_yaml(path, Config(num_tasks=7))
+    assert (config.inner_lr, config.hidden_sizes, config.num_tasks) == (1e-3, (), 7)
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ({"iner_lr": 0.1}, ["iner_lr", "nearest: inner_lr"]),
+        ({"num_tasks": 0}, ["num_tasks", "0", "an integer >= 1"]),
+        ({"num_tasks": 2.5}, ["num_tasks", "2.5", "an integer"]),
+        ({"num_tasks": "4"}, ["num_tasks", "'4'", "an integer"]),
+        ({"num_tasks": True}, ["num_tasks", "True"]),
+        ({"inner_lr": -1}, ["inner_lr", "-1", ">= 0"]),
+        ({"inner_lr": inf}, ["inner_lr", "inf"]),
+        ({"inner_lr": None}, ["inner_lr", "None"]),
+        ({"discount": 1.5}, ["discount", "1.5", "a number >= 0 and <= 1"]),
+        ({"max_kl": 0}, ["max_kl", "0", "> 0"]),
+        ({"hidden_sizes": 100}, ["hidden_sizes", "100", "a list"]),
+        ({"hidden_sizes": [100, 0]}, ["hidden_sizes", "[100, 0]", "an integer >= 1"]),
+        ({"nonlinearity": "rellu"}, ["nonlinearity", "rellu", "relu, tanh", "nearest: relu"]),
+        ({"seed": -1}, ["seed", "-1", ">= 0"]),
+        ({"env": 3}, ["env", "3", "text"]),
+    ],
+)
+def test_what_does_not_fit_is_named(values, parts) -> None:
+    with pytest.raises(UsageError) as error:
+        merge(Config(), values)
+    for part in parts:
+        assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_bounds() -> None:
+    assert 0 in Within(0, 1)
+    assert 0 not in Within(0, 1, open_low=True)
+    assert 1 in Within(0, 1)
+    assert 1.1 not in Within(0, 1)
+
+
+@pytest.mark.parametrize(("episodes", "stride"), [(0, 1), (5, 4), (20, 1), (30, 1), (3, 7)])
+def test_options_of_an_earlier_version_are_read_from_what_a_run_wrote(tmp_path, episodes: int, stride: int) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"episodes_per_task: 20\ncurvature_episodes: {episodes}\n")
+    assert load_yaml(path, Config(), stored=True).curvature_stride == stride
+    with pytest.raises(UsageError, match="curvature_episodes: unknown option"):
+        load_yaml(path, Config())

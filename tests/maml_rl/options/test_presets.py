@@ -1,0 +1,102 @@
+"""Presets by name: --preset, and the files of configs/."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+import envs
+from maml_rl.options.command_line import Options, parse_command_line
+from maml_rl.options.config import PRESETS, Config, load_yaml
+from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.wiring import make_envs, make_policy
+
+SHIPPED = [(None, env) for env in envs.ENVS]
+SHIPPED += [(name, env) for name in preset_names(envs.ENVS) for env in envs.ENVS if name in preset_names([env])]
+# What no preset has to say: it is the user's choice, or does not change what is learned.
+FREE = {"algorithm", "seed", "device", "physics", "warp_contacts", "warp_constraints", "num_threads"}
+FREE |= {"checkpoint_every", "keep_best", "validate_every", "video_every"}
+
+
+def parse(*argv: str) -> Options:
+    return parse_command_line(argv, "train", "", list(envs.ENVS))
+
+
+def test_the_names_are_the_folders_with_families_in_them() -> None:
+    assert preset_names(envs.ENVS) == ["maml-paper", "promp"]
+    assert preset_names(["halfcheetah-vel"]) == ["maml-paper", "promp"]
+    assert preset_names(["navigation-2d"]) == ["maml-paper"]
+    assert preset_names(["bandit"]) == []
+
+
+@pytest.mark.parametrize(("name", "env"), SHIPPED)
+def test_a_shipped_preset_makes_an_env_and_a_policy(name, env) -> None:
+    path = PRESETS / (name or "") / f"{env}.yaml"
+    assert path.read_text().startswith("# ")  # its source
+    config = load_preset(env, name, envs.ENVS)
+    assert (config.env, config.variant) == (env, "promp" if name == "promp" else "maml")
+    small = dataclasses.replace(config, num_tasks=1, episodes_per_task=1, num_threads=1, device="cpu", physics="cpu")
+    [family] = make_envs(small)
+    assert family.horizon == config.horizon
+    policy = make_policy(small, family)
+    assert policy.num_parameters > family.observation_size * family.action_size
+
+
+@pytest.mark.parametrize(("name", "env"), [each for each in SHIPPED if each[0]])
+def test_a_published_protocol_does_not_depend_on_the_defaults(name, env) -> None:
+    said = yaml.safe_load((PRESETS / name / f"{env}.yaml").read_text())
+    assert {field.name for field in dataclasses.fields(Config)} - FREE == set(said)
+
+
+@pytest.mark.parametrize(
+    ("env", "tasks", "episodes", "horizon", "inner_lr", "max_kl", "iterations", "later_lr"),
+    [
+        ("navigation-2d", 20, 20, 100, 0.5, 0.01, 100, 0.25),
+        ("halfcheetah-vel", 40, 10, 200, 0.1, 0.01, 476, 0.05),
+        ("halfcheetah-dir", 40, 20, 200, 0.1, 0.02, 101, 0.05),
+        ("ant-vel", 40, 20, 200, 0.1, 0.01, 376, 0.05),
+        ("ant-dir", 40, 40, 200, 0.1, 0.01, 576, 0.001),
+    ],
+)
+def test_the_paper_s_policies(env, tasks, episodes, horizon, inner_lr, max_kl, iterations, later_lr) -> None:
+    config = parse("--preset", "maml-paper", "--env", env)
+    assert (config.num_tasks, config.episodes_per_task, config.horizon) == (tasks, episodes, horizon)
+    assert (config.inner_lr, config.max_kl, config.iterations) == (inner_lr, max_kl, iterations)
+    assert config.inner_lr * config.eval_lr_ratio == pytest.approx(later_lr)
+    assert (config.hidden_sizes, config.nonlinearity) == ((100, 100), "relu")
+    assert (config.output_scale, config.init_log_std, config.curvature_stride) == (1, 0, 1)
+    assert (config.cg_iterations, config.cg_damping) == (10, 1e-5)
+    assert (config.discount, config.gae_lambda) == (0.99, 1)
+
+
+def test_a_preset_stands_above_the_defaults_below_the_file_and_the_flags(tmp_path) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text("inner_lr: 0.3\nmax_kl: 0.04\n")
+    argv = ["--preset", "maml-paper", "--env", "halfcheetah-dir", "--config", str(file), "--max-kl", "0.05"]
+    config = parse(*argv)
+    assert (config.iterations, config.inner_lr, config.max_kl) == (101, 0.3, 0.05)
+
+
+def test_the_variant_promp_and_its_preset_are_one() -> None:
+    preset = load_yaml(PRESETS / "promp" / "ant-dir.yaml", Config())
+    for argv in (["--preset", "promp"], ["--variant", "promp"], ["--preset", "promp", "--variant", "promp"]):
+        config = parse("--env", "ant-dir", *argv)
+        assert {name: getattr(config, name) for name in vars(preset)} == vars(preset)
+
+
+def test_a_file_chooses_the_family_of_a_preset(tmp_path) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text("env: ant-vel\n")
+    assert parse("--preset", "maml-paper", "--config", str(file)).iterations == 376
+    file.write_text("env: ant-vel\nvariant: promp\n")
+    assert parse("--config", str(file)).hidden_sizes == (64, 64)
+
+
+def test_help_shows_the_values_of_the_preset(capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse("--preset", "maml-paper", "--env", "ant-dir", "--help")
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert "default: 576" in text
+    for name in preset_names(envs.ENVS):
+        assert name in text
