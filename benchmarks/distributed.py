@@ -20,8 +20,11 @@ from benchmarks.measure import machine, median_seconds
 from maml_rl.algorithms.maml import initial_state, meta_update
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.threads import num_cpus, use_threads
-from maml_rl.options.config import PRESETS, Config, load_yaml, merge
+from maml_rl.options.config import Config
+from maml_rl.options.presets import PRESETS
 from maml_rl.options.wiring import choose_device, make_envs, make_policy
+from maml_rl.options.yaml_file import load_yaml
+from maml_rl.schema.fields import merge
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,11 @@ import tyro
 from benchmarks.measure import machine, peak_memory_gb
 from maml_rl.algorithms.maml import initial_state, meta_update
 from maml_rl.machine.threads import use_threads
-from maml_rl.options.config import PRESETS, Config, load_yaml, merge
+from maml_rl.options.config import Config
+from maml_rl.options.presets import PRESETS
 from maml_rl.options.wiring import choose_device, make_envs, make_policy
+from maml_rl.options.yaml_file import load_yaml
+from maml_rl.schema.fields import merge
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,10 @@ from maml_rl.algorithms.maml import initial_state, meta_update
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import Config, UsageError, as_config
+from maml_rl.options.config import Config, as_config
 from maml_rl.options.wiring import choose_device, make_envs, make_policy
 from maml_rl.reports.evaluation import VALIDATION, adapt_and_roll_out, sample_tasks
+from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
 
 VALIDATION_TASKS = 40

@@ -23,9 +23,10 @@ from envs.locomotion.humanoid import HumanoidDir
 from envs.locomotion.planar_walker import PlanarWalker
 from maml_rl.machine.threads import one_torch_thread, use_threads
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, merge
+from maml_rl.options.config import Config
 from maml_rl.options.wiring import choose_device, make_envs
 from maml_rl.rl.sampler import collect
+from maml_rl.schema.fields import merge
 
 WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
 

@@ -21,7 +21,7 @@ from maml_rl.algorithms.maml import initial_state
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta_policy import MetaPolicy, load, policy_of
-from maml_rl.options.config import Config, Count, UsageError, Within
+from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import episodes_of, load_tasks
 from maml_rl.options.output_file import check_output
 from maml_rl.options.wiring import choose_device, make_envs
@@ -34,12 +34,13 @@ from maml_rl.reports.evaluation import (
     sample_tasks,
 )
 from maml_rl.reports.video import SUFFIXES, check_size, episodes_side_by_side, write_video
+from maml_rl.schema.bounds import Count, Within
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.fields import Mark, names_with
 from maml_rl.schema.flags import option_name, read_flags
 
 PROG = "python -m maml_rl.evaluate"
 DESCRIPTION = "Evaluate trained policies on tasks they have not seen, before adaptation and after each gradient step."
-# What the table's policies must share, to be compared on the same tasks.
-SHARED = ["env", "variant", "horizon"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
     loaded = [(str(path), load(path, options.env)) for path in options.runs]
     first_path, first = loaded[0]
     for path, other in loaded:
-        for field in SHARED:
+        for field in names_with(Config, Mark.SHARED):
             got, allowed = getattr(other.config, field), getattr(first.config, field)
             if got != allowed:
                 raise UsageError(f"{path}: {field}: got {got!r}, allowed: {allowed!r}, as {first_path} has it")

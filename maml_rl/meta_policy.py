@@ -12,12 +12,13 @@ from torch import Tensor
 
 import envs
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, UsageError, nearest
+from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import as_tasks
 from maml_rl.options.wiring import make_envs, make_policy
 from maml_rl.reports.evaluation import INTERFACE, adapt_and_roll_out, rollout
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.runs.checkpoint import BEST, latest_checkpoint, load_checkpoint
+from maml_rl.schema.errors import UsageError, nearest
 
 Task = float | Sequence[float] | np.ndarray | Tensor
 

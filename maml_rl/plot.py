@@ -17,9 +17,11 @@ from typing import Any
 import tyro
 
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.options.config import Config, UsageError
+from maml_rl.options.config import Config
 from maml_rl.options.output_file import check_output
 from maml_rl.runs.directory import read_run
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.fields import Mark, names_with
 from maml_rl.schema.flags import read_flags
 
 PROG = "python -m maml_rl.plot"
@@ -28,9 +30,6 @@ DESCRIPTION = (
     "(return against gradient steps)."
 )
 SUFFIXES = [".png", ".pdf", ".svg"]
-# Options that make no other experiment of a run.
-SAME_EXPERIMENT = ["seed", "iterations", "device", "num_threads", "checkpoint_every"]
-SAME_EXPERIMENT += ["physics", "warp_contacts", "warp_constraints", "keep_best", "validate_every", "video_every"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str,
     """Metrics of the runs of each family and experiment, by a label that says in which options it differs."""
     groups: dict[Config, list[list[dict[str, Any]]]] = {}
     for config, rows in runs:
-        same = {name: getattr(Config(), name) for name in SAME_EXPERIMENT}
+        same = {name: getattr(Config(), name) for name in names_with(Config, Mark.SAME_EXPERIMENT)}
         groups.setdefault(dataclasses.replace(config, **same), []).append(rows)
     names = [field.name for field in dataclasses.fields(Config)]
     differing = [name for name in names if len({getattr(config, name) for config in groups}) > 1 and name != "env"]

@@ -27,14 +27,16 @@ from maml_rl.machine.ranks import RankLost, Ranks, SaidByFirstRank, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.command_line import FREE_ON_RESUME, Options, parse_command_line
-from maml_rl.options.config import Config, UsageError, as_config
+from maml_rl.options.command_line import Options, parse_command_line
+from maml_rl.options.config import Config, as_config
 from maml_rl.options.list_families import families
 from maml_rl.options.wiring import choose_device, make_envs, make_policy
 from maml_rl.runs.checkpoint import State, has_checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.runs.directory import create_run_dir, default_run_dir, lock_run_dir
 from maml_rl.runs.record import RunRecord
 from maml_rl.runs.validation import Validator
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.fields import Mark, names_with
 from maml_rl.schema.flags import option_name
 
 PROG = "python -m maml_rl.train"
@@ -149,8 +151,9 @@ def resumed_state(run_dir: Path, config: Config, policy: MlpPolicy) -> State:
     """The last checkpoint of a run. Raises UsageError where it does not go with the run's configuration."""
     path = latest_checkpoint(run_dir / "checkpoints")
     state, made_with = load_checkpoint(path, lambda _: policy)
+    free = names_with(Config, Mark.FREE_ON_RESUME)
     for name in vars(config):
-        if name not in FREE_ON_RESUME and getattr(config, name) != getattr(made_with, name):
+        if name not in free and getattr(config, name) != getattr(made_with, name):
             got, allowed = getattr(config, name), getattr(made_with, name)
             raise UsageError(f"{run_dir / 'config.yaml'}: {name}: got {got!r}, allowed: {allowed!r}, as {path} has it")
     if config.iterations < state.iteration:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from envs.errors import FamilyError
-from maml_rl.options.config import UsageError
+from maml_rl.schema.errors import UsageError
 
 PR_SET_PDEATHSIG = 1  # of Linux's sys/prctl.h
 FOREVER = timedelta(days=365)  # the first rank may film or draw for as long as it takes

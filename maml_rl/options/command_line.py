@@ -9,8 +9,11 @@ from typing import Any
 
 import tyro
 
-from maml_rl.options.config import Config, UsageError, load_yaml, merge, nearest
+from maml_rl.options.config import Config
 from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.yaml_file import load_yaml
+from maml_rl.schema.errors import UsageError, nearest
+from maml_rl.schema.fields import Mark, merge, names_with
 from maml_rl.schema.flags import option_name, read_flags
 
 
@@ -29,21 +32,6 @@ class Options(Config):
     """Run directory to go on with, from its last checkpoint and with its options."""
     list_envs: bool = False
     """Print the families of tasks, as --variant has them, and stop."""
-
-
-# What a resumed run may be told anew. The rest decides what it computes, and is the run's own.
-FREE_ON_RESUME = [
-    "iterations",
-    "device",
-    "physics",
-    "warp_contacts",
-    "warp_constraints",
-    "num_threads",
-    "checkpoint_every",
-    "keep_best",
-    "validate_every",
-    "video_every",
-]
 
 
 def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: Sequence[str]) -> Options:
@@ -78,8 +66,9 @@ def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
         if not os.path.isfile(source):  # unlike Path.is_file, false for a name that is too long
             raise UsageError(f"--resume: got {str(flags['resume'])!r}, allowed: a run directory, with a config.yaml")
         base = load_yaml(source, Config(), option="--resume", stored=True)
+        free = names_with(Config, Mark.FREE_ON_RESUME)
         for name, value in flags.items():
-            if hasattr(base, name) and value != getattr(base, name) and name not in FREE_ON_RESUME:
+            if hasattr(base, name) and value != getattr(base, name) and name not in free:
                 allowed = f"allowed: {getattr(base, name)!r}, as the run began"
                 raise UsageError(f"{option_name(name)}: got {value!r} with --resume, {allowed}")
         _check_env(base.env, envs, f"{source}: env")

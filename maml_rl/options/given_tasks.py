@@ -9,7 +9,8 @@ import torch
 import yaml
 from torch import Tensor
 
-from maml_rl.options.config import PRESETS, UsageError, nearest
+from maml_rl.options.presets import PRESETS
+from maml_rl.schema.errors import UsageError, nearest
 
 # The tasks that ship by name, configs/tasks/<name>/<env>.json, and how many episodes of each their test collects for a
 # gradient step. maml-paper, the authors' test scripts of Finn et al. 2017: 4,000 steps, of ant-dir 8,000.

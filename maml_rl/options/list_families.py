@@ -3,7 +3,7 @@
 from typing import Literal
 
 import envs
-from maml_rl.options.config import PRESETS
+from maml_rl.options.presets import PRESETS
 
 COLUMNS = ["--env", "a task", "drawn from", "observation", "action", "horizon", "dt (s)", "source"]
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from maml_rl.options.config import UsageError, nearest
+from maml_rl.schema.errors import UsageError, nearest
 
 
 def check_output(option: str, path: Path, suffixes: Sequence[str]) -> None:

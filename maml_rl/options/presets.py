@@ -1,8 +1,13 @@
 """Presets: the options that configs/ ships for a family, configs/<env>.yaml or by name configs/<name>/<env>.yaml."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from maml_rl.options.config import PRESETS, Config, UsageError, load_yaml, nearest
+from maml_rl.options.config import Config
+from maml_rl.options.yaml_file import load_yaml
+from maml_rl.schema.errors import UsageError, nearest
+
+PRESETS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def preset_names(envs: Iterable[str]) -> list[str]:

@@ -10,7 +10,8 @@ from envs import OracleEnv, TaskEnv
 from envs.physics.contract import Simulate
 from maml_rl.machine.threads import num_cpus
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, UsageError
+from maml_rl.options.config import Config
+from maml_rl.schema.errors import UsageError
 
 
 def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:

@@ -14,10 +14,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from envs.pictures.renderer import Frame
-from maml_rl.options.config import Config, UsageError
+from maml_rl.options.config import Config
 from maml_rl.options.wiring import make_envs
 from maml_rl.reports.evaluation import Adaptation, rollout_generator
 from maml_rl.rl.trajectories import Trajectories
+from maml_rl.schema.errors import UsageError
 
 SUFFIXES = [".mp4", ".gif"]
 MAX_FPS = 50  # what players show smoothly, and the most that a GIF can say (2 hundredths of a second)

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, UsageError, dump_yaml, parse_yaml
+from maml_rl.options.config import Config
+from maml_rl.options.yaml_file import dump_yaml, parse_yaml
+from maml_rl.schema.errors import UsageError
 
 FORMAT_VERSION = "1"
 BEST = "best.safetensors"  # the policy with the highest return on validation tasks

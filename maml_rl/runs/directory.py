@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.options.config import Config, UsageError, dump_yaml, load_yaml
+from maml_rl.options.config import Config
+from maml_rl.options.yaml_file import dump_yaml, load_yaml
+from maml_rl.schema.errors import UsageError
 
 
 def default_run_dir(config: Config) -> Path:

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 from torch.utils.tensorboard import SummaryWriter
 
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.options.config import UsageError
+from maml_rl.schema.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from maml_rl.options.config import UsageError, check_value, nearest
+from maml_rl.schema.bounds import check_value
+from maml_rl.schema.errors import UsageError, nearest
 
 
 def read_flags(argv: Sequence[str], options: type, positional: str | None = None) -> dict[str, Any]:
@@ -24,14 +25,14 @@ def read_flags(argv: Sequence[str], options: type, positional: str | None = None
         if re.match(r"--|-[a-zA-Z]", token) and not (name and re.fullmatch(r"-(inf|nan)", token, re.IGNORECASE)):
             option, has_value, value = token.partition("=")
             name = option.lstrip("-").replace("-", "_")
-            negated = name.startswith("no_") and annotations.get(name[3:]) is bool
+            negated = name.startswith("no_") and _plain(annotations.get(name[3:])) is bool
             name = name.removeprefix("no_") if negated else name
             if name not in annotations or name == positional or not option.startswith("--"):
                 choices = [option_name(valid) for valid in annotations if valid != positional]
                 hint = nearest(option, choices) or "; see --help"
                 raise UsageError(f"{option}: unknown option, allowed: {', '.join(choices)}{hint}")
             flags[name] = [value] if has_value else []
-            if annotations[name] is bool and not has_value:
+            if _plain(annotations[name]) is bool and not has_value:
                 flags[name] = ["false" if negated else "true"]
                 name = positional
         elif name is None:
@@ -58,7 +59,7 @@ def _flag_value(name: str, tokens: list[str], annotation: Any, positional: str |
     if len(tokens) != 1:
         raise UsageError(f"{option}: got {' '.join(tokens) or 'no value'}, allowed: one value")
     if plain is bool:
-        return check_value(option, {"true": True, "false": False}.get(tokens[0], tokens[0]), bool)
+        return check_value(option, {"true": True, "false": False}.get(tokens[0], tokens[0]), annotation)
     if plain is Path:
         return _path(option, tokens[0])
     return check_value(option, _number(tokens[0]) if plain is int else tokens[0], _without_none(annotation))

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from envs import KeyedGenerator
-from maml_rl.options.config import Config, merge
+from maml_rl.options.config import Config
 from maml_rl.options.wiring import make_envs
 from maml_rl.rl.samples import Samples
+from maml_rl.schema.fields import merge
 from tests.maml_rl.meta.test_meta_objective import objective_at
 from tests.maml_rl.test_train import TINY, main, metrics
 

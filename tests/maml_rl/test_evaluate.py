@@ -8,10 +8,13 @@ import torch
 from maml_rl.algorithms.maml import TASKS
 from maml_rl.evaluate import main
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import PRESETS, Config, load_yaml, merge
+from maml_rl.options.config import Config
+from maml_rl.options.presets import PRESETS
 from maml_rl.options.wiring import make_envs
+from maml_rl.options.yaml_file import load_yaml
 from maml_rl.reports.evaluation import EVALUATION, VALIDATION, inner_lrs, sample_tasks
 from maml_rl.runs.checkpoint import State, save_checkpoint
+from maml_rl.schema.fields import merge
 from tests.maml_rl.test_train import train
 
 SMALL = ["--tasks", "3", "--episodes", "4", "--gradient-steps", "1"]

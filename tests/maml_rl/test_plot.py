@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maml_rl.options.config import Config, dump_yaml, merge
+from maml_rl.options.config import Config
+from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.plot import group_runs, main
 from maml_rl.reports.figures import figure
 from maml_rl.runs.directory import read_run
+from maml_rl.schema.fields import merge
 
 
 def fixture_run(folder: Path, seed: int, inner_lr: float = 0.1, rows: int = 3) -> Path:

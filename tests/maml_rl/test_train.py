@@ -16,7 +16,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import envs
-from maml_rl.options.config import PRESETS
+from maml_rl.options.presets import PRESETS
 from maml_rl.train import main
 
 TINY = [

@@ -9,9 +9,10 @@ import yaml
 
 import envs
 from maml_rl import load, roll_out
-from maml_rl.options.config import Config, merge
+from maml_rl.options.config import Config
 from maml_rl.options.wiring import make_envs, make_policy
 from maml_rl.rl.sampler import collect
+from maml_rl.schema.fields import merge
 from tests.maml_rl.test_bad_input import fails  # noqa: F401
 from tests.maml_rl.test_train import TINY, main, metrics, train, without_times
 

@@ -2,7 +2,11 @@ from math import inf
 
 import pytest
 
-from maml_rl.options.config import Config, UsageError, Within, dump_yaml, load_yaml, merge
+from maml_rl.options.config import Config
+from maml_rl.options.yaml_file import dump_yaml, load_yaml
+from maml_rl.schema.bounds import Within
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.fields import merge
 
 
 def test_what_is_dumped_is_what_is_loaded(tmp_path) -> None:

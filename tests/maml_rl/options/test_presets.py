@@ -7,9 +7,10 @@ import yaml
 
 import envs
 from maml_rl.options.command_line import Options, parse_command_line
-from maml_rl.options.config import PRESETS, Config, load_yaml
-from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.config import Config
+from maml_rl.options.presets import PRESETS, load_preset, preset_names
 from maml_rl.options.wiring import make_envs, make_policy
+from maml_rl.options.yaml_file import load_yaml
 
 SHIPPED = [(None, env) for env in envs.ENVS]
 SHIPPED += [(name, env) for name in preset_names(envs.ENVS) for env in envs.ENVS if name in preset_names([env])]

@@ -12,7 +12,8 @@ import envs.pictures.mujoco_renderer
 from envs.pictures.offscreen import RenderingError
 from maml_rl import evaluate
 from maml_rl.algorithms.maml import initial_state
-from maml_rl.options.config import PRESETS, Config
+from maml_rl.options.config import Config
+from maml_rl.options.presets import PRESETS
 from maml_rl.options.wiring import make_envs, make_policy
 from maml_rl.reports.evaluation import EVALUATION, adapt_and_roll_out, sample_tasks
 from maml_rl.reports.video import CAPTION, episodes_side_by_side, replay, write_video

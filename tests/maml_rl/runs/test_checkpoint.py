@@ -6,8 +6,10 @@ import torch
 
 from envs import KeyedGenerator
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, UsageError, dump_yaml
+from maml_rl.options.config import Config
+from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.runs.checkpoint import State, latest_checkpoint, load_checkpoint, save_checkpoint
+from maml_rl.schema.errors import UsageError
 
 POLICY = MlpPolicy(3, 2, (4,))
 STATE = State(POLICY.initial_parameters(KeyedGenerator(1)), iteration=12, env_steps=345)

@@ -1,0 +1,69 @@
+"""The values that an option may take."""
+
+import contextlib
+from dataclasses import dataclass
+from math import inf
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from maml_rl.schema.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Within:
+    """The values that a number may take: low <= value <= high, or low < value if `open_low`."""
+
+    low: float = -inf
+    high: float = inf
+    open_low: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return (self.low < value if self.open_low else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        low = "" if self.low == -inf else f"{'>' if self.open_low else '>='} {self.low}"
+        high = "" if self.high == inf else f"<= {self.high}"
+        return " and ".join(part for part in (low, high) if part)
+
+
+Count = Annotated[int, Within(1, 1_000_000)]
+Fraction = Annotated[float, Within(0, 1)]
+
+
+def check_value(label: str, value: Any, annotation: Any) -> Any:
+    """`value` in the type of `annotation`; raises UsageError, naming `label`, where it does not fit."""
+    allowed, converted = _fit(value, annotation)
+    if converted is None:
+        choices = [str(choice) for choice in get_args(annotation)] if get_origin(annotation) is Literal else []
+        raise UsageError(f"{label}: got {value!r}, allowed: {allowed}{nearest(str(value), choices)}")
+    return converted
+
+
+def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
+    """What `annotation` allows, in words, and the value in its type, or None where it does not fit."""
+    within = Within()
+    if get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        within = next((extra for extra in extras if isinstance(extra, Within)), within)
+    if get_origin(annotation) is Literal:
+        choices = get_args(annotation)
+        return ", ".join(choices), value if value in choices else None
+    if get_origin(annotation) is tuple:
+        element = get_args(annotation)[0]
+        parts = [_fit(part, element)[1] for part in value] if isinstance(value, (list, tuple)) else [None]
+        return f"a list of: {_fit(None, element)[0]}", None if None in parts else tuple(parts)
+    if annotation is bool:
+        return "true or false", value if isinstance(value, bool) else None
+    if annotation is str:
+        return "text", value if isinstance(value, str) else None
+    bounds = f" {within}" if str(within) else ""
+    if annotation is int:
+        fits = isinstance(value, int) and not isinstance(value, bool) and value in within
+        return f"an integer{bounds}", value if fits else None
+    assert annotation is float, annotation
+    number = None
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        # YAML 1.1 reads 1e-5, without a point, as text.
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)
+    fits = number is not None and abs(number) < inf and number in within
+    return f"a number{bounds}", number if fits else None
