@@ -51,7 +51,7 @@ class SingleTaskEnv(gymnasium.Env):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Start an episode. options: {"task": ...}, a number or numbers in the family's units, for this episode."""
         super().reset(seed=seed)
-        generator = KeyedGenerator(int(self.np_random.integers(2**63)))
+        generator = KeyedGenerator(0, *self.np_random.integers(2**32, size=2).tolist())
         unknown = set(options or {}) - {"task"}
         if unknown:
             raise ValueError(f"options: got {sorted(unknown)}, allowed: 'task'")

@@ -26,7 +26,6 @@ from maml_rl.options.given_tasks import episodes_of, load_tasks
 from maml_rl.options.output_file import check_output
 from maml_rl.options.wiring import choose_device, make_envs
 from maml_rl.reports.evaluation import (
-    EVALUATION,
     Adaptation,
     adapt_and_roll_out,
     default_gradient_steps,
@@ -34,6 +33,7 @@ from maml_rl.reports.evaluation import (
     sample_tasks,
 )
 from maml_rl.reports.video import SUFFIXES, check_size, episodes_side_by_side, write_video
+from maml_rl.rl.keys import Purpose
 from maml_rl.schema.bounds import Count, Within
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.fields import Mark, names_with
@@ -143,7 +143,7 @@ def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Cons
     if options.fixed_tasks is not None:
         tasks = load_tasks(options.fixed_tasks, trained.env, probe.task_shape)
     else:
-        tasks = sample_tasks(probe, options.tasks, options.seed, EVALUATION)
+        tasks = sample_tasks(probe, options.tasks, options.seed, Purpose.EVALUATION_TASKS)
     episodes = options.episodes or episodes_of(options.fixed_tasks, trained.env) or trained.episodes_per_task
     config = dataclasses.replace(
         trained,
@@ -164,7 +164,7 @@ def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Cons
             tasks,
             gradient_steps,
             options.seed,
-            EVALUATION,
+            Purpose.EVALUATION_EPISODES,
             announce=lambda part: status.update(f"{name}: {part}"),
         )
     return Result(name, meta_policy, config, tasks, adaptation)
@@ -229,8 +229,9 @@ def run(options: Options) -> int:
         width, height = options.video_size
         try:
             with console.status(f"drawing {options.video}"):
+                tasks, purpose = first.tasks[:count], Purpose.EVALUATION_EPISODES
                 frames, fps = episodes_side_by_side(
-                    first.config, first.tasks[:count], first.adaptation, options.seed, EVALUATION, width, height
+                    first.config, tasks, first.adaptation, options.seed, purpose, width, height
                 )
                 write_video(options.video, frames, fps)
         except RenderingError as error:

@@ -15,7 +15,8 @@ from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import as_tasks
 from maml_rl.options.wiring import make_envs, make_policy
-from maml_rl.reports.evaluation import INTERFACE, adapt_and_roll_out, rollout
+from maml_rl.reports.evaluation import adapt_and_roll_out, rollout
+from maml_rl.rl.keys import Purpose, keyed
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.runs.checkpoint import BEST, latest_checkpoint, load_checkpoint
 from maml_rl.schema.errors import UsageError, nearest
@@ -45,7 +46,7 @@ class MetaPolicy:
             distribution = self.policy.distribution(self.theta[None], x[None, None])
         if seed is None:
             return self._as_action(distribution.mode())
-        noise = self.policy.draw_noise(envs.KeyedGenerator(seed), (1, 1, self.policy.action_size), torch.float32)
+        noise = self.policy.draw_noise(keyed(Purpose.ACTIONS, seed), (1, 1, self.policy.action_size), torch.float32)
         return self._as_action(distribution.sample(noise))
 
     def _as_action(self, actions: Tensor) -> np.ndarray | int:
@@ -105,7 +106,7 @@ def adapt(
         tasks,
         gradient_steps,
         seed,
-        INTERFACE,
+        Purpose.INTERFACE_EPISODES,
         first=first,
         roll_out_last=False,
     )
@@ -122,7 +123,7 @@ def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, s
     tasks = as_tasks([task], env_parts[0].task_shape, "task")
     theta_M = meta_policy.theta[None]
     step = meta_policy.gradient_steps
-    return rollout(config, env_parts, meta_policy.policy, theta_M, tasks, step, seed, INTERFACE)
+    return rollout(config, env_parts, meta_policy.policy, theta_M, tasks, step, seed, Purpose.INTERFACE_EPISODES)
 
 
 def policy_of(config: Config) -> MlpPolicy:

@@ -7,7 +7,7 @@ from math import nan
 import torch
 from torch import Tensor
 
-from envs import KeyedGenerator, TaskEnv
+from envs import TaskEnv
 from maml_rl.machine.ranks import ALONE, Ranks
 from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.meta.inner_loop import adapt
@@ -16,14 +16,12 @@ from maml_rl.meta.trust_region import trust_region_step
 from maml_rl.models.distributions import Categorical
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
+from maml_rl.rl.keys import Purpose, keyed
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.samples import Samples, make_samples
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.runs.checkpoint import State
 from maml_rl.runs.metrics_file import Metrics
-
-# The last part of a random draw's key (seed, iteration, phase); the k-th rollout of an iteration has phase ROLLOUT + k.
-INITIAL_PARAMETERS, TASKS, CURVATURE, ROLLOUT = 0, 1, 2, 3
 
 
 def meta_update(
@@ -44,13 +42,12 @@ def meta_update(
     share = ranks.share(config.num_tasks)
     num_tasks = share.stop - share.start
 
-    def keyed(phase: int) -> KeyedGenerator:
-        return KeyedGenerator(config.seed, state.iteration, phase, first_task=share.start)
-
     def rollout(theta_M: Tensor, k: int) -> Trajectories:
-        return collect(env_parts, policy, theta_M, tasks, keyed(ROLLOUT + k), config.horizon)
+        generator = keyed(Purpose.EPISODES, config.seed, state.iteration, k, first_task=share.start)
+        return collect(env_parts, policy, theta_M, tasks, generator, config.horizon)
 
-    tasks = env_parts[0].sample_tasks(num_tasks, keyed(TASKS))
+    task_generator = keyed(Purpose.TASKS, config.seed, state.iteration, first_task=share.start)
+    tasks = env_parts[0].sample_tasks(num_tasks, task_generator)
     thetas_M = [state.theta.expand(num_tasks, -1)]
     trajectories: list[Trajectories] = []
     batches: list[Samples] = []
@@ -65,7 +62,7 @@ def meta_update(
     with watch("outer"):
         post = make_samples(trajectories[-1], config.discount, config.gae_lambda)
         # Another first step in each iteration, so that no step of an episode is never seen.
-        stream = KeyedGenerator(config.seed, state.iteration, CURVATURE).streams(1)[0]
+        stream = keyed(Purpose.CURVATURE, config.seed, state.iteration).streams(1)[0]
         stride, first = config.curvature_stride, int(stream.integers(config.curvature_stride))
         objective = meta_objective(
             policy,
@@ -119,7 +116,7 @@ def meta_update(
 
 def initial_state(config: Config, policy: MlpPolicy) -> State:
     """Where a new run begins: parameters drawn by its seed."""
-    return State(policy.initial_parameters(KeyedGenerator(config.seed, 0, INITIAL_PARAMETERS)), 0, 0)
+    return State(policy.initial_parameters(keyed(Purpose.INITIAL_PARAMETERS, config.seed)), 0, 0)
 
 
 @torch.no_grad()

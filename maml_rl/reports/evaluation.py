@@ -13,14 +13,10 @@ from envs import KeyedGenerator, TaskEnv
 from maml_rl.meta.inner_loop import adapt
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
+from maml_rl.rl.keys import Purpose, keyed
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.samples import make_samples
 from maml_rl.rl.trajectories import Trajectories
-
-# Second part of a draw's key (seed, split, purpose, step). Training's keys (seed, iteration, phase) are shorter, and so
-# are others: neither tasks nor noise are ever shared between training, validation and evaluation.
-VALIDATION, EVALUATION, INTERFACE = 0, 1, 2
-TASKS, ROLLOUT = 0, 1
 
 
 @dataclass
@@ -58,9 +54,9 @@ def default_gradient_steps(config: Config) -> int:
     return 0 if config.algorithm == "oracle" else 3
 
 
-def sample_tasks(env: TaskEnv, num_tasks: int, seed: int, split: int) -> Tensor:
-    """Tasks [num_tasks, ...] of a split: VALIDATION or EVALUATION."""
-    return env.sample_tasks(num_tasks, KeyedGenerator(seed, split, TASKS, 0))
+def sample_tasks(env: TaskEnv, num_tasks: int, seed: int, purpose: Purpose) -> Tensor:
+    """Tasks [num_tasks, ...] of a purpose, such as Purpose.EVALUATION_TASKS."""
+    return env.sample_tasks(num_tasks, keyed(purpose, seed))
 
 
 def inner_lrs(config: Config, gradient_steps: int) -> list[float]:
@@ -76,7 +72,7 @@ def adapt_and_roll_out(
     tasks: Tensor,
     gradient_steps: int,
     seed: int,
-    split: int,
+    purpose: Purpose,
     first: int = 0,
     roll_out_last: bool = True,
     announce: Callable[[str], None] = lambda part: None,
@@ -84,9 +80,10 @@ def adapt_and_roll_out(
 ) -> Adaptation:
     """Collect episodes on each task, take a gradient step, collect again, `gradient_steps` times.
 
-    theta: [P]. tasks: [M, ...], as many as env_parts have. The episodes are those that the step learns from: one batch
-    per policy. first: gradient steps that theta has had before. roll_out_last: whether the last policy is played too.
-    announce: told what is being collected. first_task: where the tasks are a part of more, the number of the first.
+    theta: [P]. tasks: [M, ...], as many as env_parts have. purpose: of the episodes, such as
+    Purpose.EVALUATION_EPISODES. The episodes are those that the step learns from: one batch per policy. first: gradient
+    steps that theta has had before. roll_out_last: whether the last policy is played too. announce: told what is being
+    collected. first_task: if the tasks are a part of more, the number of the first.
     """
     theta_M = theta.expand(len(tasks), -1)
     adaptation = Adaptation()
@@ -96,7 +93,7 @@ def adapt_and_roll_out(
         if lr is None and not roll_out_last:
             break
         announce(f"episodes after {k} of {last} gradient steps")
-        trajectories = rollout(config, env_parts, policy, theta_M, tasks, k, seed, split, first_task)
+        trajectories = rollout(config, env_parts, policy, theta_M, tasks, k, seed, purpose, first_task)
         adaptation.trajectories.append(trajectories)
         if lr is not None:
             samples = make_samples(trajectories, config.discount, config.gae_lambda)
@@ -112,17 +109,17 @@ def rollout(
     tasks: Tensor,
     step: int,
     seed: int,
-    split: int,
+    purpose: Purpose,
     first_task: int = 0,
 ) -> Trajectories:
     """The episodes after `step` gradient steps."""
-    generator = rollout_generator(seed, split, step).from_task(first_task)
+    generator = rollout_generator(seed, purpose, step).from_task(first_task)
     return collect(env_parts, policy, theta_M, tasks, generator, config.horizon)
 
 
-def rollout_generator(seed: int, split: int, step: int) -> KeyedGenerator:
+def rollout_generator(seed: int, purpose: Purpose, step: int) -> KeyedGenerator:
     """Start states and noise of the episodes after `step` gradient steps."""
-    return KeyedGenerator(seed, split, ROLLOUT, step)
+    return keyed(purpose, seed, phase=step)
 
 
 def confidence_interval(values: Tensor) -> float | None:

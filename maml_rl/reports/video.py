@@ -17,6 +17,7 @@ from envs.pictures.renderer import Frame
 from maml_rl.options.config import Config
 from maml_rl.options.wiring import make_envs
 from maml_rl.reports.evaluation import Adaptation, rollout_generator
+from maml_rl.rl.keys import Purpose
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.schema.errors import UsageError
 
@@ -33,7 +34,7 @@ def check_size(option: str, size: Sequence[int]) -> None:
 
 
 def episodes_side_by_side(
-    config: Config, tasks: Tensor, adaptation: Adaptation, seed: int, split: int, width: int, height: int
+    config: Config, tasks: Tensor, adaptation: Adaptation, seed: int, purpose: Purpose, width: int, height: int
 ) -> tuple[Iterator[Frame], float]:
     """The first episode of each task: a row per task, a column per gradient step. Returns frames and their rate (1/s).
 
@@ -43,7 +44,8 @@ def episodes_side_by_side(
     V, K = len(tasks), len(adaptation.trajectories) - 1
     parts = [each.tasks(slice(V)) for each in adaptation.trajectories]
     env = make_envs(dataclasses.replace(config, num_tasks=1, episodes_per_task=1))[0]
-    states = [replay(config, tasks, part, seed, split, k) for k, part in enumerate(parts)]  # K + 1 times [V, E, H+1, S]
+    # K + 1 times [V, E, H+1, S]
+    states = [replay(config, tasks, part, seed, purpose, k) for k, part in enumerate(parts)]
     renderers = [env.make_renderer(task, width, height) for task in tasks]
     stride = ceil(1 / env.dt / MAX_FPS)
     lengths = torch.stack([part.first[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
@@ -70,7 +72,7 @@ def episodes_side_by_side(
     return frames(), 1 / (stride * env.dt)
 
 
-def replay(config: Config, tasks: Tensor, trajectories: Trajectories, seed: int, split: int, step: int) -> Tensor:
+def replay(config: Config, tasks: Tensor, trajectories: Trajectories, seed: int, purpose: Purpose, step: int) -> Tensor:
     """The states [V, E, H + 1, S] that the first episodes of an evaluation went through, NaN after their ends.
 
     The physics is deterministic: the same start and the same actions lead through the very same states.
@@ -78,7 +80,7 @@ def replay(config: Config, tasks: Tensor, trajectories: Trajectories, seed: int,
     V, E, H = trajectories.rewards.shape
     first = trajectories.first
     [env] = make_envs(dataclasses.replace(config, num_tasks=V, episodes_per_task=E), parts=1)
-    env.reset(tasks, rollout_generator(seed, split, step))
+    env.reset(tasks, rollout_generator(seed, purpose, step))
     states = [env.snapshot()]
     for t in range(H):
         _, rewards, _ = env.step(trajectories.actions[:, :, t].to(env.device, env.dtype))

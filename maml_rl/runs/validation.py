@@ -12,8 +12,9 @@ from maml_rl.machine.ranks import ALONE, Ranks
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.wiring import make_envs
-from maml_rl.reports.evaluation import VALIDATION, adapt_and_roll_out, default_gradient_steps, sample_tasks, summarise
+from maml_rl.reports.evaluation import adapt_and_roll_out, default_gradient_steps, sample_tasks, summarise
 from maml_rl.reports.video import episodes_side_by_side, write_gif, write_video
+from maml_rl.rl.keys import Purpose
 from maml_rl.runs.checkpoint import State, best_return, save_checkpoint
 from maml_rl.runs.directory import read_run
 from maml_rl.runs.metrics_file import MetricsWriter
@@ -85,13 +86,14 @@ class Validator:
             tasks,
             config.trained_inner_steps,
             config.seed,
-            VALIDATION,
+            Purpose.VALIDATION_EPISODES,
         )
         folder = self._record.run_dir / "videos"
         folder.mkdir(exist_ok=True)
         path = folder / f"iteration-{state.iteration:06d}.mp4"
         try:
-            frames, fps = episodes_side_by_side(config, tasks, adaptation, config.seed, VALIDATION, *VIDEO_SIZE)
+            purpose = Purpose.VALIDATION_EPISODES
+            frames, fps = episodes_side_by_side(config, tasks, adaptation, config.seed, purpose, *VIDEO_SIZE)
         except RenderingError as error:
             self._film = False
             self._record.say(f"no videos: {error}")
@@ -113,10 +115,10 @@ class Validator:
             self._tasks(self._config.num_tasks)[share],
             gradient_steps,
             self._config.seed,
-            VALIDATION,
+            Purpose.VALIDATION_EPISODES,
             first_task=share.start,
         )
         return self._ranks.join(adaptation.returns(), self._config.num_tasks)
 
     def _tasks(self, num_tasks: int) -> Tensor:
-        return sample_tasks(self._env_parts[0], num_tasks, self._config.seed, VALIDATION)
+        return sample_tasks(self._env_parts[0], num_tasks, self._config.seed, Purpose.VALIDATION_TASKS)

@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from maml_rl.algorithms.maml import TASKS
 from maml_rl.evaluate import main
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.presets import PRESETS
 from maml_rl.options.wiring import make_envs
 from maml_rl.options.yaml_file import load_yaml
-from maml_rl.reports.evaluation import EVALUATION, VALIDATION, inner_lrs, sample_tasks
+from maml_rl.reports.evaluation import inner_lrs, sample_tasks
+from maml_rl.rl.keys import Purpose, keyed
 from maml_rl.runs.checkpoint import State, save_checkpoint
 from maml_rl.schema.fields import merge
 from tests.maml_rl.test_train import train
@@ -84,10 +84,9 @@ def test_a_seed_decides_everything(tmp_path) -> None:
 
 def test_training_validation_and_evaluation_share_no_task() -> None:
     [env] = make_envs(Config())
-    from envs import KeyedGenerator
-
-    training = [env.sample_tasks(100, KeyedGenerator(seed, i, TASKS)) for seed in range(3) for i in range(20)]
-    held_out = [sample_tasks(env, 100, seed, split) for seed in range(3) for split in (VALIDATION, EVALUATION)]
+    training = [env.sample_tasks(100, keyed(Purpose.TASKS, seed, i)) for seed in range(3) for i in range(20)]
+    splits = (Purpose.VALIDATION_TASKS, Purpose.EVALUATION_TASKS)
+    held_out = [sample_tasks(env, 100, seed, split) for seed in range(3) for split in splits]
     everything = torch.cat(training + held_out)
     assert len(everything.unique(dim=0)) == len(everything)
 

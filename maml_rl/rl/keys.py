@@ -1,0 +1,33 @@
+"""Every random draw of a run, by its purpose: no two purposes share a stream."""
+
+from enum import IntEnum
+
+from envs import KeyedGenerator
+
+
+class Purpose(IntEnum):
+    """What is drawn. It leads the key, so that equal seeds, iterations and phases of two purposes never meet.
+
+    0 is left to `envs`, for draws outside of a run.
+    """
+
+    INITIAL_PARAMETERS = 1
+    TASKS = 2  # to train on
+    EPISODES = 3  # to train on: start states and noise
+    CURVATURE = 4  # the first step that the Fisher-vector products are computed on
+    VALIDATION_TASKS = 5
+    VALIDATION_EPISODES = 6
+    EVALUATION_TASKS = 7
+    EVALUATION_EPISODES = 8
+    INTERFACE_EPISODES = 9  # of `maml_rl.adapt` and `maml_rl.roll_out`
+    ACTIONS = 10  # of `MetaPolicy.act`
+
+
+def keyed(purpose: Purpose, seed: int, iteration: int = 0, phase: int = 0, first_task: int = 0) -> KeyedGenerator:
+    """The generator of a draw, one stream per task, of tasks first_task, first_task + 1, ...
+
+    phase: tells the draws of an iteration apart, such as the episodes before each gradient step. All keys have one
+    length: numpy's SeedSequence pads a short key with zeros, so that (1,) and (1, 0) would name the same stream.
+    Raises ValueError for a number below 0 or beyond 32 bits.
+    """
+    return KeyedGenerator(purpose, seed, iteration, phase, first_task=first_task)
