@@ -17,14 +17,14 @@ import torch.distributed as dist
 import tyro
 
 from benchmarks.measure import machine, median_seconds
-from maml_rl.algorithms.maml import initial_state, meta_update
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.threads import num_cpus, use_threads
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure
 from maml_rl.options.presets import PRESETS
-from maml_rl.options.wiring import choose_device, make_envs, make_policy
+from maml_rl.options.wiring import choose_device, make_setting
 from maml_rl.options.yaml_file import load_yaml
-from maml_rl.schema.fields import merge
+from maml_rl.runs.checkpoint import Checkpoint
+from maml_rl.runs.loop import iterate
 
 
 @dataclass(frozen=True)
@@ -58,29 +58,25 @@ def measure(options: Options, ranks: Ranks) -> dict[str, float]:
     """Medians over the iterations after the first, on one rank of those that torchrun has started."""
     values = {"device": options.device, "physics": options.physics}
     values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
-    config = merge(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
+    config = configure(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
     device = choose_device(config.device, ranks.local_rank, ranks.local_size)
     ranks = ranks.on(device)
     num_threads = max(1, num_cpus() // ranks.local_size)
     use_threads(num_threads)
-    share = ranks.share(config.num_tasks)
-    own = dataclasses.replace(config, num_tasks=share.stop - share.start, num_threads=num_threads)
-    env_parts = make_envs(own)
-    policy = make_policy(config, env_parts[0])
-    start = initial_state(config, policy)
-    state = dataclasses.replace(start, theta=start.theta.to(device))
+    setting = make_setting(dataclasses.replace(config, num_threads=num_threads), ranks)
+    checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(device)
     traffic, rows = Traffic(), []
     for _ in range(options.iterations + 1):
         before = traffic.calls, traffic.bytes
-        state, metrics = meta_update(config, env_parts, policy, state, ranks=ranks)
+        checkpoint, metrics = iterate(setting, checkpoint)
         rows.append(metrics | {"calls": traffic.calls - before[0], "bytes": traffic.bytes - before[1]})
-    vector = state.theta.double()
+    vector = checkpoint.state["theta"].double()
     [sum_seconds] = median_seconds(lambda: ranks.sum(vector), repeats=100, device=device)
     result = {name: statistics.median(float(row[name]) for row in rows[1:]) for name in ("calls", "bytes")}
     for part in ("collect", "adapt", "outer", "iteration"):
         result[f"{part}_seconds"] = round(statistics.median(float(row[f"time/{part}"]) for row in rows[1:]), 3)
-    setting = {"ranks": ranks.size, "threads_per_rank": num_threads, "num_tasks": config.num_tasks}
-    return setting | {"parameters": policy.num_parameters} | result | {"vector_sum_seconds": round(sum_seconds, 6)}
+    sizes = {"ranks": ranks.size, "threads_per_rank": num_threads, "num_tasks": config.num_tasks}
+    return sizes | {"parameters": setting.model.num_parameters} | result | {"vector_sum_seconds": round(sum_seconds, 6)}
 
 
 def measure_in_ranks(size: int) -> dict[str, float]:

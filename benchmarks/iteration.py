@@ -2,19 +2,19 @@
 
 import json
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import tyro
 
 from benchmarks.measure import machine, peak_memory_gb
-from maml_rl.algorithms.maml import initial_state, meta_update
 from maml_rl.machine.threads import use_threads
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure
 from maml_rl.options.presets import PRESETS
-from maml_rl.options.wiring import choose_device, make_envs, make_policy
+from maml_rl.options.wiring import choose_device, make_setting
 from maml_rl.options.yaml_file import load_yaml
-from maml_rl.schema.fields import merge
+from maml_rl.runs.checkpoint import Checkpoint
+from maml_rl.runs.loop import iterate
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,18 @@ def measure(options: Options) -> dict[str, float]:
     """Medians over the iterations after the first."""
     values = {"variant": options.variant, "device": options.device, "physics": options.physics}
     values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
-    config = merge(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
-    env_parts = make_envs(config)
-    policy = make_policy(config, env_parts[0])
-    start = initial_state(config, policy)
-    state = replace(start, theta=start.theta.to(choose_device(config.device)))
+    config = configure(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
+    setting = make_setting(config)
+    checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(choose_device(config.device))
     rows = []
     for _ in range(options.iterations + 1):
-        state, metrics = meta_update(config, env_parts, policy, state)
+        checkpoint, metrics = iterate(setting, checkpoint)
         rows.append(metrics)
     seconds = {
         part: statistics.median(float(row[f"time/{part}"]) for row in rows[1:])
         for part in ("collect", "adapt", "outer", "iteration")
     }
-    steps = state.env_steps / len(rows)
+    steps = checkpoint.env_steps / len(rows)
     return {
         "num_tasks": config.num_tasks,
         **{f"{part}_seconds": round(value, 3) for part, value in seconds.items()},

@@ -10,22 +10,27 @@ and an addition. Activations recomputed on the way are not counted. The machine'
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
 import tyro
 
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
+from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.machine.threads import use_threads
-from maml_rl.meta.inner_loop import adapt
-from maml_rl.meta.meta_objective import meta_objective
+from maml_rl.meta.inner_loop import Inner, inner_loop
+from maml_rl.meta.meta_objective import MetaObjective, meta_objective
+from maml_rl.meta.meta_step import TrustRegionOptions
+from maml_rl.meta.problem import Loss, OuterLoss
+from maml_rl.meta.task_mean import TaskMean
 from maml_rl.meta.trust_region import trust_region_step
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config
 from maml_rl.options.wiring import choose_device
+from maml_rl.rl.losses import importance_ratio, policy_gradient
 from maml_rl.rl.samples import Samples
 
 
@@ -37,8 +42,8 @@ class Options:
     action_size: int = 6
     hidden_sizes: tuple[int, ...] = (100, 100)
     nonlinearity: Literal["relu", "tanh"] = "tanh"
-    curvature_stride: int = Config.curvature_stride
-    cg_iterations: int = Config.cg_iterations
+    curvature_stride: int = TrustRegionOptions.curvature_stride
+    cg_iterations: int = TrustRegionOptions.cg_iterations
     repeats: int = 5
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
@@ -62,9 +67,32 @@ def draw(options: Options, policy: MlpPolicy, theta: torch.Tensor, key: int) -> 
 
     observations = normal(M, N, options.observation_size)
     with torch.no_grad():
-        distribution = policy.distribution(theta.expand(M, -1), observations)
+        distribution = policy.at(theta.expand(M, -1))(observations)
         actions = distribution.sample(normal(M, N, options.action_size))
-    return Samples(observations, actions, normal(M, N), torch.full((M, N), 1 / N, device=device))
+    return Samples(observations, actions, normal(M, N), torch.full((M, N), 1 / N, device=device), distribution)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A problem whose batches are given."""
+
+    model: MlpPolicy
+    batches: list[Samples]
+    loss: Loss = policy_gradient
+    outer_loss: OuterLoss = importance_ratio
+    random: np.random.Generator = field(default_factory=np.random.default_rng)
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def num_tasks(self) -> int:
+        return len(self.batches[0].weights)
+
+    @property
+    def mean(self) -> TaskMean:
+        return TaskMean(self.num_tasks)
+
+    def draw(self, theta_M: torch.Tensor, k: int) -> Samples:
+        return self.batches[k]
 
 
 def main(options: Options) -> None:
@@ -73,12 +101,17 @@ def main(options: Options) -> None:
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
     before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)
     x, weight = torch.randn(4000, 100, device=device), torch.randn(100, 100, device=device)
-    start = theta.expand(options.num_tasks, -1)
-    thetas_M = [start, adapt(policy, start, [before], 0.1)]
-    objective = meta_objective(policy, thetas_M, [before], post, 0.1, options.curvature_stride)
+    problem = Given(policy, [before, post])
+    inner = Inner(policy_gradient, 0.1, steps=1)
+    path = inner_loop(problem, theta, inner)
+
+    def make_objective() -> MetaObjective:
+        return meta_objective(problem, path, inner, importance_ratio, options.curvature_stride)
+
+    objective = make_objective()
 
     def outer_step() -> None:
-        fresh = meta_objective(policy, thetas_M, [before], post, 0.1, options.curvature_stride)
+        fresh = make_objective()
         step = trust_region_step(
             theta,
             fresh.loss,

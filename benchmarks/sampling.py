@@ -18,11 +18,11 @@ from envs.locomotion.half_cheetah import HalfCheetah
 from envs.locomotion.humanoid import HumanoidDir
 from envs.locomotion.planar_walker import PlanarWalker
 from maml_rl.machine.threads import use_threads
+from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure
 from maml_rl.options.wiring import choose_device, make_envs
 from maml_rl.rl.sampler import collect
-from maml_rl.schema.fields import merge
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     device = choose_device(options.device)
     values = {"env": options.env, "variant": variant}
     values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
-    config = merge(Config(), values | {"device": options.device, "physics": options.physics})
+    config = configure(Config(), values | {"device": options.device, "physics": options.physics})
     env_parts, [env] = make_envs(config), make_envs(config, parts=1)
     assert isinstance(env, Ant | HalfCheetah | HumanoidDir | PlanarWalker)
     policy = MlpPolicy(env.observation_size, env.action_size)
@@ -49,7 +49,7 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     substeps = round(env.dt / env.physics.model.opt.timestep)
 
     def sample() -> torch.Tensor:
-        return collect(env_parts, policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon).actions
+        return collect(env_parts, FeedForward(policy, theta_M), tasks, KeyedGenerator(1, 1), options.horizon).actions
 
     actions = sample().to(env.device, env.dtype).unbind(dim=2)
     env.reset(tasks, KeyedGenerator(1, 1))

@@ -20,15 +20,16 @@ import tyro
 
 import envs
 from benchmarks.measure import machine, synchronize
-from envs import TaskEnv
 from envs.errors import FamilyError
-from maml_rl.algorithms.maml import initial_state, meta_update
 from maml_rl.machine.threads import num_cpus, use_threads
-from maml_rl.models.policies import MlpPolicy
+from maml_rl.meta.algorithm import State
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import Config, as_config
-from maml_rl.options.wiring import choose_device, make_envs, make_policy
-from maml_rl.reports.evaluation import VALIDATION, adapt_and_roll_out, sample_tasks
+from maml_rl.options.config import Config
+from maml_rl.options.wiring import Setting, choose_device, make_setting
+from maml_rl.reports.evaluation import adapt_and_roll_out
+from maml_rl.rl.keys import Draws, Purpose, keyed
+from maml_rl.runs.checkpoint import Checkpoint
+from maml_rl.runs.loop import iterate
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
 
@@ -57,11 +58,11 @@ def configuration(options: Options, flags: Sequence[str]) -> Config:
     argv = ["--env", options.env, "--seed", str(options.seed), "--device", options.device]
     argv += ["--preset", options.preset] if options.preset is not None else []
     argv += ["--physics", options.physics] if envs.has_physics(options.env) else []
-    given = parse_command_line([*argv, *flags], PROG, "", list(envs.ENVS))
-    for name in ("run_dir", "resume", "list_envs"):
-        if getattr(given, name):
+    config, source = parse_command_line([*argv, *flags], PROG, "", list(envs.ENVS))
+    for name in ("run_dir", "resume", "list_envs", "list_algorithms"):
+        if getattr(source, name):
             raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
-    return as_config(given)
+    return config
 
 
 def timed(device: torch.device, function: Callable[[], Any]) -> tuple[Any, float]:
@@ -72,46 +73,42 @@ def timed(device: torch.device, function: Callable[[], Any]) -> tuple[Any, float
     return result, time.perf_counter() - start
 
 
-def validate(config: Config, env_parts: Sequence[TaskEnv], policy: MlpPolicy, theta: torch.Tensor) -> list[float]:
+def validate(setting: Setting, state: State) -> list[float]:
     """Mean returns over the validation tasks, before adaptation and after one gradient step."""
-    tasks = sample_tasks(env_parts[0], config.num_tasks, config.seed, VALIDATION)
-    adaptation = adapt_and_roll_out(config, env_parts, policy, theta, tasks, 1, config.seed, VALIDATION)
-    return adaptation.returns().nanmean(dim=1).tolist()
+    config = setting.config
+    tasks = setting.env_parts[0].sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
+    rollouts = setting.rollouts(tasks, Draws(Purpose.VALIDATION_EPISODES, config.seed))
+    return adapt_and_roll_out(setting.algorithm, state, rollouts, 1).returns().nanmean(dim=1).tolist()
 
 
 def measure(config: Config, score: float, max_seconds: float, every: int) -> dict[str, Any]:
     """Train until a validation reaches the score, or the time or the iterations are over; these get a last one."""
     device = choose_device(config.device)
-    env_parts = make_envs(config)
-    policy = make_policy(config, env_parts[0])
-    start = initial_state(config, policy)
-    state = replace(start, theta=start.theta.to(device))
-    held_out = replace(config, num_tasks=VALIDATION_TASKS)
-    held_out_parts = make_envs(held_out)
+    setting, held_out = make_setting(config), make_setting(replace(config, num_tasks=VALIDATION_TASKS))
+    checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(device)
 
     seconds = validation_seconds = 0.0
     rows: list[dict[str, float]] = []
     while True:
-        over = state.iteration >= config.iterations or seconds >= max_seconds
-        if over or state.iteration % every == 0:
-            theta = state.theta
-            (pre, post), spent = timed(device, lambda theta=theta: validate(held_out, held_out_parts, policy, theta))
+        over = checkpoint.iteration >= config.iterations or seconds >= max_seconds
+        if over or checkpoint.iteration % every == 0:
+            (pre, post), spent = timed(device, lambda at=checkpoint: validate(held_out, at.state))
             validation_seconds += spent
-            rows.append({"iteration": state.iteration, "seconds": round(seconds, 2), "pre": pre, "post": post})
-            print(f"iteration {state.iteration}, {seconds:.1f} s: {pre:.1f} -> {post:.1f}", file=sys.stderr)
+            rows.append({"iteration": checkpoint.iteration, "seconds": round(seconds, 2), "pre": pre, "post": post})
+            print(f"iteration {checkpoint.iteration}, {seconds:.1f} s: {pre:.1f} -> {post:.1f}", file=sys.stderr)
             if over or post >= score:
                 break
-        (state, _), spent = timed(device, lambda state=state: meta_update(config, env_parts, policy, state))
+        (checkpoint, _), spent = timed(device, lambda at=checkpoint: iterate(setting, at))
         seconds += spent
     return {
         "reached": rows[-1]["post"] >= score,
         "seconds": round(seconds, 2),
         "validation_seconds": round(validation_seconds, 2),
-        "iterations": state.iteration,
-        "env_steps": state.env_steps,
+        "iterations": checkpoint.iteration,
+        "env_steps": checkpoint.env_steps,
         "returns": [row | {key: round(row[key], 2) for key in ("pre", "post")} for row in rows],
         "validation_tasks": VALIDATION_TASKS,
-        "validation_episodes": held_out.episodes_per_task,
+        "validation_episodes": config.episodes_per_task,
     }
 
 

@@ -22,11 +22,11 @@ from envs.locomotion.half_cheetah import HalfCheetah
 from envs.locomotion.humanoid import HumanoidDir
 from envs.locomotion.planar_walker import PlanarWalker
 from maml_rl.machine.threads import one_torch_thread, use_threads
+from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure
 from maml_rl.options.wiring import choose_device, make_envs
 from maml_rl.rl.sampler import collect
-from maml_rl.schema.fields import merge
 
 WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
 
@@ -50,7 +50,7 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
     device = choose_device(options.device)
     num_tasks, episodes = (worlds // 20, 20) if worlds >= 20 else (1, worlds)
     values = {"env": options.env, "variant": options.variant, "num_tasks": num_tasks, "episodes_per_task": episodes}
-    [env] = make_envs(merge(Config(), values | {"device": options.device, "physics": options.physics}), parts=1)
+    [env] = make_envs(configure(Config(), values | {"device": options.device, "physics": options.physics}), parts=1)
     assert isinstance(env, Ant | HalfCheetah | HumanoidDir | PlanarWalker)
     policy = MlpPolicy(env.observation_size, env.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(num_tasks, -1).contiguous()
@@ -60,7 +60,7 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
     noise = torch.zeros(num_tasks, episodes, env.action_size, device=device)
 
     def sample() -> None:
-        collect([env], policy, theta_M, tasks, KeyedGenerator(1, 1), options.horizon)
+        collect([env], FeedForward(policy, theta_M), tasks, KeyedGenerator(1, 1), options.horizon)
 
     def physics() -> None:
         env.physics.reset()

@@ -15,25 +15,19 @@ import tyro
 from rich.console import Console
 from torch import Tensor
 
-from envs.errors import FamilyError, WorkerError
+from envs import TaskEnv
 from envs.pictures.offscreen import RenderingError
-from maml_rl.algorithms.maml import initial_state
+from maml_rl.command import FAILED, exit_status
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.machine.threads import use_threads
-from maml_rl.meta_policy import MetaPolicy, load, policy_of
-from maml_rl.options.config import Config
+from maml_rl.meta_policy import MetaPolicy, load, setting_of
+from maml_rl.options.config import Config, configure, flat
 from maml_rl.options.given_tasks import episodes_of, load_tasks
 from maml_rl.options.output_file import check_output
-from maml_rl.options.wiring import choose_device, make_envs
-from maml_rl.reports.evaluation import (
-    Adaptation,
-    adapt_and_roll_out,
-    default_gradient_steps,
-    inner_lrs,
-    sample_tasks,
-)
+from maml_rl.options.wiring import Setting, choose_device, make_envs, make_setting
+from maml_rl.reports.evaluation import Adaptation, adapt_and_roll_out
 from maml_rl.reports.video import SUFFIXES, check_size, episodes_side_by_side, write_video
-from maml_rl.rl.keys import Purpose
+from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.schema.bounds import Count, Within
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.fields import Mark, names_with
@@ -89,7 +83,7 @@ class Result:
 
     name: str
     meta_policy: MetaPolicy
-    config: Config  # what it was evaluated with
+    setting: Setting  # what it was evaluated with
     tasks: Tensor
     adaptation: Adaptation
 
@@ -128,10 +122,9 @@ def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
             if got != allowed:
                 raise UsageError(f"{path}: {field}: got {got!r}, allowed: {allowed!r}, as {first_path} has it")
     if options.random:
-        config = dataclasses.replace(first.config, algorithm="maml", seed=options.seed)
-        policy = policy_of(config)
-        state = initial_state(config, policy)
-        loaded.append(("random", MetaPolicy(config, policy, state.theta, 0)))
+        config = configure(first.config, {"algorithm": "maml", "seed": options.seed})
+        setting = setting_of(config)
+        loaded.append(("random", MetaPolicy(config, setting.model, setting.initial_state(), 0)))
     names = [f"{each.config.algorithm} ({path})" if path != "random" else path for path, each in loaded]
     return [(name, each) for name, (_, each) in zip(names, loaded, strict=True)]
 
@@ -139,40 +132,30 @@ def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
 def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Console) -> Result:
     """Evaluate one policy on new tasks, or on the fixed ones."""
     trained = meta_policy.config
-    probe = make_envs(dataclasses.replace(trained, num_tasks=1, episodes_per_task=1))[0]
+    probe = setting_of(trained).env_parts[0]
     if options.fixed_tasks is not None:
         tasks = load_tasks(options.fixed_tasks, trained.env, probe.task_shape)
     else:
-        tasks = sample_tasks(probe, options.tasks, options.seed, Purpose.EVALUATION_TASKS)
+        tasks = probe.sample_tasks(options.tasks, keyed(Purpose.EVALUATION_TASKS, options.seed))
     episodes = options.episodes or episodes_of(options.fixed_tasks, trained.env) or trained.episodes_per_task
-    config = dataclasses.replace(
-        trained,
-        num_tasks=len(tasks),
-        episodes_per_task=episodes,
-        inner_lr=trained.inner_lr if options.inner_lr is None else options.inner_lr,
-        eval_lr_ratio=trained.eval_lr_ratio if options.eval_lr_ratio is None else options.eval_lr_ratio,
-    )
-    gradient_steps = options.gradient_steps
-    if gradient_steps is None:
-        gradient_steps = default_gradient_steps(trained)
+    sizes = {"num_tasks": len(tasks), "episodes_per_task": episodes}
+    given = {name: getattr(options, name) for name in ("inner_lr", "eval_lr_ratio")}
+    given = {name: value for name, value in given.items() if value is not None}
+    setting = make_setting(configure(trained, sizes | given, option_name))
+    steps = setting.evaluation_steps if options.gradient_steps is None else options.gradient_steps
+    device = choose_device(options.device)
+    state = {name: part.to(device) for name, part in meta_policy.state.items()}
+    rollouts = setting.rollouts(tasks, Draws(Purpose.EVALUATION_EPISODES, options.seed))
     with console.status(name) as status:
         adaptation = adapt_and_roll_out(
-            config,
-            make_envs(config),
-            meta_policy.policy,
-            meta_policy.theta.to(choose_device(options.device)),
-            tasks,
-            gradient_steps,
-            options.seed,
-            Purpose.EVALUATION_EPISODES,
-            announce=lambda part: status.update(f"{name}: {part}"),
+            setting.algorithm, state, rollouts, steps, lambda part: status.update(f"{name}: {part}")
         )
-    return Result(name, meta_policy, config, tasks, adaptation)
+    return Result(name, meta_policy, setting, tasks, adaptation)
 
 
 def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
     """The evaluation JSON: every number that the table has, and every task's."""
-    first = results[0]
+    first, config = results[0], results[0].setting.config
     rows: list[dict[str, Any]] = []
     for result in results:
         returns = result.adaptation.returns()  # [K + 1, M]
@@ -180,9 +163,9 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
         rows.append(
             {
                 "name": result.name,
-                "algorithm": "random" if result.name == "random" else result.config.algorithm,
+                "algorithm": "random" if result.name == "random" else result.setting.config.algorithm,
                 "iteration": result.meta_policy.iteration,
-                "inner_lrs": inner_lrs(result.config, len(returns) - 1),
+                "inner_lrs": result.setting.algorithm.step_sizes(0, len(returns) - 1),
                 **result.adaptation.summary(),
                 **({} if None in rates else {"success_rate": rates}),
                 "per_task": [
@@ -191,19 +174,20 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
                 ],
             }
         )
-    protocol = {field: getattr(first.config, field) for field in ("variant", "horizon", "discount", "gae_lambda")}
-    protocol |= {"tasks": len(first.tasks), "episodes_per_task": first.config.episodes_per_task, "seed": options.seed}
-    protocol |= {"inner_lr": first.config.inner_lr, "eval_lr_ratio": first.config.eval_lr_ratio}
+    named = ("variant", "horizon", "discount", "gae_lambda", "inner_lr", "eval_lr_ratio")
+    protocol = {name: value for name, value in flat(config).items() if name in named}
+    protocol |= {"tasks": len(first.tasks), "episodes_per_task": config.episodes_per_task, "seed": options.seed}
     protocol |= {"fixed_tasks": options.fixed_tasks}
     checkpoints = [str(path) for path in options.runs]
-    return {"env": first.config.env, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
+    return {"env": config.env, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
 
 
 def print_table(results: Sequence[Result]) -> None:
     """All policies in one table: gradient steps, mean return, 95 % confidence interval over tasks, env steps."""
     first = results[0]
-    tasks, episodes = len(first.tasks), first.config.episodes_per_task
-    print(f"{first.config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}\n")
+    config = first.setting.config
+    tasks, episodes = len(first.tasks), config.episodes_per_task
+    print(f"{config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}\n")
     width = max(len("policy"), *(len(result.name) for result in results))
     print(f"{'policy':<{width}}  iterations  gradient steps  mean return  95 % interval  env steps per task")
     for result in results:
@@ -225,33 +209,28 @@ def run(options: Options) -> int:
         write_atomically(options.output, (json.dumps(as_json(results, options), indent=1) + "\n").encode())
     if options.video:
         first = results[0]
-        count = min(options.video_tasks, len(first.tasks))
-        width, height = options.video_size
+        tasks = first.tasks[: options.video_tasks]
+        draws = Draws(Purpose.EVALUATION_EPISODES, options.seed)
+        config = first.setting.config
+
+        def make_env(num_tasks: int, episodes: int) -> TaskEnv:
+            return make_envs(dataclasses.replace(config, num_tasks=num_tasks, episodes_per_task=episodes), parts=1)[0]
+
         try:
             with console.status(f"drawing {options.video}"):
-                tasks, purpose = first.tasks[:count], Purpose.EVALUATION_EPISODES
                 frames, fps = episodes_side_by_side(
-                    first.config, tasks, first.adaptation, options.seed, purpose, width, height
+                    config.env, make_env, tasks, first.adaptation, draws, options.video_size
                 )
                 write_video(options.video, frames, fps)
         except RenderingError as error:
             print(f"maml_rl.evaluate: no video: {error}", file=sys.stderr)
-            return 1
+            return FAILED
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit status: 0 done, 1 without the video or a worker's failure, 2 bad input."""
-    try:
-        return run(parse(sys.argv[1:] if argv is None else argv))
-    except (UsageError, FamilyError) as error:
-        print(f"maml_rl.evaluate: {error}".replace("\n", "\\n"), file=sys.stderr)
-        return 2
-    except WorkerError as error:
-        print(f"maml_rl.evaluate: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    """The command. Returns the exit status (`maml_rl.command`): 1 also if the video alone could not be made."""
+    return exit_status("maml_rl.evaluate", lambda: run(parse(sys.argv[1:] if argv is None else argv)))
 
 
 if __name__ == "__main__":

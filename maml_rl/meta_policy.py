@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 import envs
+from maml_rl.meta.algorithm import State
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import as_tasks
-from maml_rl.options.wiring import make_envs, make_policy
-from maml_rl.reports.evaluation import adapt_and_roll_out, rollout
-from maml_rl.rl.keys import Purpose, keyed
+from maml_rl.options.wiring import Setting, make_setting
+from maml_rl.rl.keys import Draws, Purpose, keyed
+from maml_rl.rl.rollouts import Rollouts
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.runs.checkpoint import BEST, latest_checkpoint, load_checkpoint
 from maml_rl.schema.errors import UsageError, nearest
@@ -30,9 +31,14 @@ class MetaPolicy:
 
     config: Config
     policy: MlpPolicy
-    theta: Tensor  # [P], float32, on the CPU
-    iteration: int  # meta-updates that it was trained for
+    state: State  # of the algorithm, float32, on the CPU
+    iteration: int  # iterations that it was trained for
     gradient_steps: int = 0  # taken by `adapt` since
+
+    @property
+    def theta(self) -> Tensor:
+        """[P], the policy's parameters."""
+        return self.state["theta"]
 
     def act(self, observation: np.ndarray, seed: int | None = None) -> np.ndarray | int:
         """The action [A] of an observation [O], in units of the policy's output; or the number of a choice.
@@ -43,10 +49,10 @@ class MetaPolicy:
         if x.shape != (self.policy.observation_size,):
             raise ValueError(f"observation: got shape {tuple(x.shape)}, allowed: ({self.policy.observation_size},)")
         with torch.no_grad():
-            distribution = self.policy.distribution(self.theta[None], x[None, None])
+            distribution = self.policy.at(self.theta[None])(x[None, None])
         if seed is None:
             return self._as_action(distribution.mode())
-        noise = self.policy.draw_noise(keyed(Purpose.ACTIONS, seed), (1, 1, self.policy.action_size), torch.float32)
+        noise = distribution.draw_noise(keyed(Purpose.ACTIONS, seed), (1, 1, self.policy.action_size), torch.float32)
         return self._as_action(distribution.sample(noise))
 
     def _as_action(self, actions: Tensor) -> np.ndarray | int:
@@ -67,7 +73,7 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
         folder = path / "checkpoints"
         path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")
 
-    def trusted_policy(config: Config) -> MlpPolicy:
+    def begin(config: Config) -> tuple[MlpPolicy, State]:
         if env is not None and env != config.env:
             raise UsageError(f"--env: got {env!r}, allowed: {config.env!r}, as {path} has it")
         if env is None and ":" in config.env:
@@ -75,12 +81,13 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
                 f"checkpoint {path}: its env is {config.env}, code that a checkpoint alone does not run, "
                 f"allowed: with --env {config.env} (load(..., env={config.env!r}) in Python)"
             )
-        return policy_of(config)
+        setting = setting_of(config)
+        return setting.model, setting.initial_state()
 
-    state, config = load_checkpoint(path, trusted_policy)
+    checkpoint, config = load_checkpoint(path, begin)
     # Wherever it was trained: the CPU's physics is everywhere, and a replay on it leads through the very same states.
     config = dataclasses.replace(config, physics="cpu")
-    return MetaPolicy(config, policy_of(config), state.theta, state.iteration)
+    return MetaPolicy(config, setting_of(config).model, checkpoint.state, checkpoint.iteration)
 
 
 def adapt(
@@ -93,24 +100,12 @@ def adapt(
     """
     if gradient_steps < 0:
         raise ValueError(f"gradient_steps: got {gradient_steps}, allowed: an integer >= 0")
-    config = _for_one_task(meta_policy.config, episodes)
-    env_parts = make_envs(config)
-    tasks = as_tasks([task], env_parts[0].task_shape, "task")
-    # A key of its own for each step, also where they are taken one by one.
+    setting, rollouts = _one_task(meta_policy, task, episodes, seed)
+    # A key of its own for each step, also if they are taken one by one.
     first = meta_policy.gradient_steps
-    adaptation = adapt_and_roll_out(
-        config,
-        env_parts,
-        meta_policy.policy,
-        meta_policy.theta,
-        tasks,
-        gradient_steps,
-        seed,
-        Purpose.INTERFACE_EPISODES,
-        first=first,
-        roll_out_last=False,
-    )
-    return dataclasses.replace(meta_policy, theta=adaptation.thetas_M[-1][0], gradient_steps=first + gradient_steps)
+    *_, last = setting.algorithm.adapt(meta_policy.state, rollouts, gradient_steps, first)
+    state = meta_policy.state | {"theta": last.theta_M[0]}
+    return dataclasses.replace(meta_policy, state=state, gradient_steps=first + gradient_steps)
 
 
 def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, seed: int = 0) -> Trajectories:
@@ -118,24 +113,24 @@ def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, s
 
     task, episodes: as in `adapt`. Raises ValueError for a task of another shape.
     """
-    config = _for_one_task(meta_policy.config, episodes)
-    env_parts = make_envs(config)
-    tasks = as_tasks([task], env_parts[0].task_shape, "task")
-    theta_M = meta_policy.theta[None]
-    step = meta_policy.gradient_steps
-    return rollout(config, env_parts, meta_policy.policy, theta_M, tasks, step, seed, Purpose.INTERFACE_EPISODES)
+    setting, rollouts = _one_task(meta_policy, task, episodes, seed)
+    actor = next(iter(setting.algorithm.adapt(meta_policy.state, rollouts, 0, meta_policy.gradient_steps)))
+    return rollouts.play(actor, meta_policy.gradient_steps)
 
 
-def policy_of(config: Config) -> MlpPolicy:
-    """The policy that goes with a configuration. Raises UsageError for a family that there is not."""
+def setting_of(config: Config, episodes: int | None = 1) -> Setting:
+    """What a configuration stands for, with one task. Raises UsageError for a family that there is not."""
     if config.env not in envs.ENVS and ":" not in config.env:
         allowed = ", ".join(envs.ENVS)
         raise UsageError(f"checkpoint: env: got {config.env!r}, allowed: {allowed}{nearest(config.env, envs.ENVS)}")
-    return make_policy(config, make_envs(_for_one_task(config, 1))[0])
-
-
-def _for_one_task(config: Config, episodes: int | None) -> Config:
     episodes = config.episodes_per_task if episodes is None else episodes
     if episodes < 1:
         raise ValueError(f"episodes: got {episodes}, allowed: an integer >= 1")
-    return dataclasses.replace(config, num_tasks=1, episodes_per_task=episodes, physics="cpu")
+    return make_setting(dataclasses.replace(config, num_tasks=1, episodes_per_task=episodes, physics="cpu"))
+
+
+def _one_task(meta_policy: MetaPolicy, task: Task, episodes: int | None, seed: int) -> tuple[Setting, Rollouts]:
+    """The problem of one task. Its draws are those of the Python interface."""
+    setting = setting_of(meta_policy.config, episodes)
+    tasks = as_tasks([task], setting.env_parts[0].task_shape, "task")
+    return setting, setting.rollouts(tasks, Draws(Purpose.INTERFACE_EPISODES, seed))

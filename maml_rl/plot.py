@@ -4,7 +4,6 @@ python -m maml_rl.plot runs/A runs/B --output curves.png
 python -m maml_rl.plot evaluation.json --output steps.pdf
 """
 
-import dataclasses
 import io
 import json
 import os
@@ -16,12 +15,13 @@ from typing import Any
 
 import tyro
 
+from maml_rl.command import exit_status
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, flat, names_marked
 from maml_rl.options.output_file import check_output
 from maml_rl.runs.directory import read_run
 from maml_rl.schema.errors import UsageError
-from maml_rl.schema.fields import Mark, names_with
+from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import read_flags
 
 PROG = "python -m maml_rl.plot"
@@ -74,16 +74,19 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str, dict[str, list[list[dict[str, Any]]]]]:
     """Metrics of the runs of each family and experiment, by a label that says in which options it differs."""
-    groups: dict[Config, list[list[dict[str, Any]]]] = {}
+    groups: dict[tuple[tuple[str, Any], ...], list[list[dict[str, Any]]]] = {}
     for config, rows in runs:
-        same = {name: getattr(Config(), name) for name in names_with(Config, Mark.SAME_EXPERIMENT)}
-        groups.setdefault(dataclasses.replace(config, **same), []).append(rows)
-    names = [field.name for field in dataclasses.fields(Config)]
-    differing = [name for name in names if len({getattr(config, name) for config in groups}) > 1 and name != "env"]
+        same = names_marked(config, Mark.SAME_EXPERIMENT)
+        experiment = tuple((name, value) for name, value in flat(config).items() if name not in same)
+        groups.setdefault(experiment, []).append(rows)
+    experiments = {experiment: dict(experiment) for experiment in groups}
+    names = list(dict.fromkeys(name for each in experiments.values() for name in each))
+    differing = [name for name in names if len({str(each.get(name)) for each in experiments.values()}) > 1]
     families: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
-    for config, group in groups.items():
-        label = ", ".join(f"{name} {getattr(config, name)}" for name in differing)
-        families.setdefault(config.env, {})[label] = group
+    for experiment, group in groups.items():
+        options = experiments[experiment]
+        label = ", ".join(f"{name} {options[name]}" for name in differing if name in options and name != "env")
+        families.setdefault(options["env"], {})[label] = group
     return families
 
 
@@ -105,15 +108,13 @@ def plot(paths: Sequence[Path], output: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit status: 0 done, 2 bad input."""
-    try:
+    """The command. Returns the exit status (`maml_rl.command`)."""
+
+    def work() -> int:
         plot(*parse(sys.argv[1:] if argv is None else argv))
-    except UsageError as error:
-        print(f"maml_rl.plot: {error}".replace("\n", "\\n"), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        return 0
+
+    return exit_status("maml_rl.plot", work)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,69 @@
-"""The inner loop: policy-gradient steps from theta to one adapted policy per task. Everything that adapts uses it."""
+"""The inner loop: gradient steps from theta to one adapted model per task. Everything that adapts uses it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from maml_rl.machine.threads import parallel_map
-from maml_rl.models.mlp_derivatives import inner_gradient
-from maml_rl.models.policies import MlpPolicy
-from maml_rl.rl.samples import Samples, task_chunks
+from maml_rl.meta.problem import Batch, Loss, Problem
+from maml_rl.meta.task_mean import task_chunks
+from maml_rl.models.model import Model
+from maml_rl.schema.bounds import Count, Within
 
 
-def adapt(policy: MlpPolicy, theta_M: Tensor, batches: Sequence[Samples], inner_lr: float) -> Tensor:
-    """theta_i' = theta_i - inner_lr * grad L_i(theta_i), once for each batch in turn (Finn et al. 2017, algorithm 3).
+@dataclass(frozen=True)
+class InnerOptions:
+    """Options of algorithms that adapt by gradient steps."""
 
-    theta_M: [M, P]. batches: K sets of samples, the k-th collected with the parameters of step k. Returns [M, P],
-    detached.
-    """
-    if not batches:
-        return theta_M.detach()
+    inner_lr: Annotated[float, Within(0)] = 0.1
+    """Step size of the inner loop (the paper's alpha)."""
+    inner_steps: Count = 1
+    """Gradient steps of the inner loop, each on data of its own."""
+    eval_lr_ratio: Annotated[float, Within(0)] = 0.5
+    """Step size of evaluation's inner steps beyond the trained ones, over inner_lr."""
 
-    def adapt_tasks(chunk: slice) -> Tensor:
+    def inner_lrs(self, first: int, last: int) -> list[float]:
+        """Step sizes of an evaluation's steps first to last - 1 (Finn et al. 2017, appendix A.2: 0.1, then 0.05)."""
+        return [self.inner_lr * (1 if k < self.inner_steps else self.eval_lr_ratio) for k in range(first, last)]
+
+
+@dataclass(frozen=True)
+class Inner:
+    """theta_i' = theta_i - alpha * grad L_i(theta_i), `steps` times (Finn et al. 2017, eq. 1)."""
+
+    loss: Loss
+    alpha: float | Tensor  # one step size, or one per parameter [P]
+    steps: int
+    first_order: bool = False  # whether derivatives through it take its Hessians as zero
+    learns_alpha: bool = False  # whether alpha [P] is a part of what the outer step moves
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where the inner loop has led, and the data that led there."""
+
+    thetas_M: Sequence[Tensor]  # K + 1 times [M, P], before each inner step and after the last
+    batches: Sequence[Batch]  # K + 1, the k-th drawn with the k-th of these
+
+
+def inner_loop(problem: Problem, theta: Tensor, inner: Inner) -> Path:
+    """Draw a batch and take a step, `inner.steps` times, and draw the last batch. theta: [P]."""
+    thetas_M, batches = [theta.expand(problem.num_tasks, -1)], []
+    for k in range(inner.steps):
+        batches.append(problem.draw(thetas_M[-1], k))
+        thetas_M.append(inner_step(problem.model, thetas_M[-1], batches[-1], inner.loss, inner.alpha))
+    return Path(thetas_M, [*batches, problem.draw(thetas_M[-1], inner.steps)])
+
+
+def inner_step(model: Model, theta_M: Tensor, batch: Batch, loss: Loss, alpha: float | Tensor) -> Tensor:
+    """theta_M - alpha * grad L_i(theta_i) for every task: [M, P], detached."""
+
+    def step(chunk: slice) -> Tensor:
+        part = batch.tasks(chunk)
         theta_c = theta_M[chunk].detach()
-        for batch in batches:
-            theta_c = theta_c - inner_lr * inner_gradient(policy, theta_c, batch.tasks(chunk))
-        return theta_c
+        return theta_c - alpha * model.derivatives(theta_c, part.inputs).gradient(lambda d: loss(d, part))
 
-    return torch.cat(parallel_map(adapt_tasks, task_chunks(batches[0])))
+    return torch.cat(parallel_map(step, task_chunks(batch)))

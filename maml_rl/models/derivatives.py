@@ -1,52 +1,74 @@
-"""A policy's first derivatives, kept so that they can be multiplied with: the plain form, by autograd, for any policy.
+"""A model's derivatives by its parameters, kept so that they can be multiplied with.
 
-`maml_rl.models.mlp_derivatives` has the same two functions for multi-layer perceptrons, by hand and in less memory.
+`derivatives` is the plain form, by autograd, for any model. `maml_rl.models.mlp_derivatives` has the same for
+multi-layer perceptrons, by hand and in less memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from maml_rl.models.distributions import Distribution
-from maml_rl.models.policies import MlpPolicy
-from maml_rl.rl.losses import inner_gradient
-from maml_rl.rl.samples import Samples
+from maml_rl.models.distributions import Distribution, with_parts
 
-Product = Callable[[Tensor], Tensor]
+At = Callable[[Tensor], Callable[[Tensor], Distribution]]  # theta_M -> inputs -> distributions, as of a `Model`
+Product = Callable[[Tensor], Tensor]  # v_M [M, P] -> [M, P]
+DistributionLoss = Callable[[Distribution], Tensor]  # of the distributions at all inputs -> [M]
 
 
 @dataclass(frozen=True)
-class PolicyDerivatives:
-    """Of the distribution's parameters by theta_M: D_i = d (mean, log_std) / d theta_i, or d logits / d theta_i."""
+class Derivatives:
+    """A model around theta_M. D_i = d (mean, log_std) / d theta_i, or d logits / d theta_i, at all inputs of task i."""
 
-    distribution: Distribution  # pi(.|s) at every step
+    distribution: Distribution  # at every input, detached
     forward: Callable[[Tensor], Distribution]  # u_M [M, P] -> D_i u_i
     backward: Callable[[Distribution], Tensor]  # w -> D_i^T w_i [M, P]
+    hessian: Callable[[DistributionLoss], Product]  # of a loss [M]: its product with H_i, the Hessian by theta_i
+
+    def gradient(self, loss: DistributionLoss) -> Tensor:
+        """The gradient [M, P] of a loss [M] by theta_M."""
+        head = leaves(self.distribution)
+        with torch.enable_grad():
+            total = loss(head).sum()
+        return self.backward(with_parts(head, torch.autograd.grad(total, head, materialize_grads=True)))
 
 
-def inner_hessian(policy: MlpPolicy, theta_M: Tensor, samples: Samples) -> Product:
-    """v_M [M, P] -> H_i v_i [M, P], with H_i the Hessian of the inner loss L_i at theta_M [M, P].
+def leaves(distribution: Distribution) -> Distribution:
+    """The same distributions, with parameters that collect gradients of their own."""
+    return with_parts(distribution, [part.detach().clone().requires_grad_() for part in distribution])
 
-    A product is one backward pass through the graph of the gradient.
+
+def pulled(outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The gradient by `inputs` of the outputs times their cotangents. Outputs may be constant; the graph is kept."""
+    moving = [
+        (output, cotangent) for output, cotangent in zip(outputs, cotangents, strict=True) if output.requires_grad
+    ]
+    if not moving:
+        return [torch.zeros_like(each) for each in inputs]
+    varying, weights = zip(*moving, strict=True)
+    return torch.autograd.grad(varying, inputs, weights, retain_graph=True, materialize_grads=True)
+
+
+def derivatives(
+    at: Callable[[Tensor], Callable[[Tensor], Distribution]], theta_M: Tensor, inputs: Tensor
+) -> Derivatives:
+    """`Derivatives` by autograd. D^T w is a backward pass, and D u one through the graph of w -> D^T w.
+
+    theta_M: [M, P]. inputs: [M, N, ...].
     """
     theta_M = theta_M.detach().requires_grad_()
-    gradient = inner_gradient(policy, theta_M, samples, create_graph=True)
-    return lambda v_M: torch.autograd.grad(gradient, theta_M, v_M, retain_graph=True)[0]
-
-
-def policy_derivatives(policy: MlpPolicy, theta_M: Tensor, observations: Tensor) -> PolicyDerivatives:
-    """D^T w is a backward pass, and D u one through the graph of w -> D^T w.
-
-    theta_M: [M, P]. observations: [M, N, O].
-    """
-    theta_M = theta_M.detach().requires_grad_()
-    distribution = policy.distribution(theta_M, observations)
-    w = policy.over_actions(*(torch.zeros_like(part, requires_grad=True) for part in distribution))
+    distribution = at(theta_M)(inputs)
+    w = with_parts(distribution, [torch.zeros_like(part, requires_grad=True) for part in distribution])
     (pulled_w,) = torch.autograd.grad(distribution, theta_M, w, create_graph=True)
-    return PolicyDerivatives(
-        policy.over_actions(*(part.detach() for part in distribution)),
-        lambda u_M: policy.over_actions(*torch.autograd.grad(pulled_w, w, u_M, retain_graph=True)),
+
+    def hessian(loss: DistributionLoss) -> Product:
+        gradient = torch.autograd.grad(loss(distribution).sum(), theta_M, create_graph=True)
+        return lambda v_M: pulled(gradient, (theta_M,), (v_M,))[0]
+
+    return Derivatives(
+        with_parts(distribution, [part.detach() for part in distribution]),
+        lambda u_M: with_parts(distribution, torch.autograd.grad(pulled_w, w, u_M, retain_graph=True)),
         lambda cotangent: torch.autograd.grad(distribution, theta_M, cotangent, retain_graph=True)[0],
+        hessian,
     )

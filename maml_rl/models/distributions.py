@@ -1,5 +1,6 @@
 """Distributions over actions, one per step, of many tasks at once."""
 
+from collections.abc import Sequence
 from math import log, pi
 from typing import NamedTuple
 
@@ -93,3 +94,8 @@ class Categorical(NamedTuple):
 
 
 Distribution = Gaussian | Categorical
+
+
+def with_parts(distribution: Distribution, parts: Sequence[Tensor]) -> Distribution:
+    """A distribution, tangent or cotangent of the same kind, of other parameters."""
+    return type(distribution)(*parts)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from envs import KeyedGenerator
+from maml_rl.models import mlp_derivatives
+from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Categorical, Distribution, Gaussian
 from maml_rl.models.narrow_products import add_product
 
@@ -77,23 +79,21 @@ class MlpPolicy:
         """The kind of distribution that the policy has, of the network's output [M, N, A] and what `shared` gives."""
         return Categorical(*parameters) if self.discrete else Gaussian(*parameters)
 
-    def draw_noise(self, generator: KeyedGenerator, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """What the distribution's `sample` takes, drawn with a leading task axis."""
-        kind = Categorical if self.discrete else Gaussian
-        return kind.draw_noise(generator, shape, dtype)
-
     def shared(self, theta_M: Tensor) -> tuple[Tensor, ...]:
         """The distribution's parameters that are the same in all states: log_std [M, 1, A] of a Gaussian."""
         if self.discrete:
             return ()
         return (self.unflatten(theta_M)["log_std"][:, None].clamp(min=self.min_log_std),)
 
-    def distribution(self, theta_M: Tensor, observations: Tensor) -> Distribution:
-        """pi(.|s) of each task's own policy. theta_M: [M, P]. observations: [M, N, O]."""
-        return self.at(theta_M)(observations)
+    def active(self, theta_M: Tensor) -> list[Tensor]:
+        """Of what `shared` gives: 1 where it follows its parameter, 0 where it is at its floor, [M, 1, A]."""
+        if self.discrete:
+            return []
+        log_std = self.unflatten(theta_M.detach())["log_std"][:, None]
+        return [(log_std >= self.min_log_std).to(theta_M.dtype)]
 
     def at(self, theta_M: Tensor) -> Callable[[Tensor], Distribution]:
-        """`distribution` as a function of the observations alone; what does not depend on them is computed once."""
+        """pi(.|s) of each task's own policy, of observations [M, N, O]. theta_M: [M, P]."""
         parameters = self.unflatten(theta_M)
         layers = range(len(self.hidden_sizes) + 1)
         weights = [parameters[f"layer{layer}.weight"] for layer in layers]
@@ -108,3 +108,7 @@ class MlpPolicy:
             return self.over_actions(add_product(biases[-1], x, weights[-1]), *shared)
 
         return distribution
+
+    def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
+        """The policies around theta_M [M, P], at observations [M, N, O]."""
+        return mlp_derivatives.derivatives(self, theta_M, inputs)

@@ -9,17 +9,18 @@ from typing import Any
 
 import tyro
 
-from maml_rl.options.config import Config
+from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.options.config import Config, configure, flat, names_marked
 from maml_rl.options.presets import load_preset, preset_names
-from maml_rl.options.yaml_file import load_yaml
+from maml_rl.options.yaml_file import load_yaml, read_yaml
 from maml_rl.schema.errors import UsageError, nearest
-from maml_rl.schema.fields import Mark, merge, names_with
+from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import option_name, read_flags
 
 
 @dataclass(frozen=True)
-class Options(Config):
-    """The command line: the configuration of a run, and where it comes from and goes to."""
+class Source:
+    """Where the configuration of a run comes from, and where the run goes."""
 
     preset: str | None = None
     """Published protocol, a folder of configs/: maml-paper, as the policies of Finn et al. 2017 were really trained, or
@@ -32,61 +33,84 @@ class Options(Config):
     """Run directory to go on with, from its last checkpoint and with its options."""
     list_envs: bool = False
     """Print the families of tasks, as --variant has them, and stop."""
+    list_algorithms: bool = False
+    """Print the algorithms, and stop."""
 
 
-def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: Sequence[str]) -> Options:
-    """Check argv and merge it with the presets. Prints help and exits with status 0 where asked for.
+def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: Sequence[str]) -> tuple[Config, Source]:
+    """Check argv and merge it with the presets. Prints help and exits with status 0 if asked for.
 
     envs: the names that --env takes, beside those of users' classes, "module:Class". Raises UsageError with a line for
     the user for anything that is not right.
     """
     asks_for_help = any(token in ("-h", "--help") for token in argv)
+    sources = [field.name for field in dataclasses.fields(Source)]
     try:
-        flags = read_flags([token for token in argv if token not in ("-h", "--help")], Options)
-        base = _base(flags, envs)
+        kinds = dict.fromkeys(entry.options for entry in ALGORITHMS.values())
+        flags = read_flags([token for token in argv if token not in ("-h", "--help")], Config, *kinds, Source)
+        source = Source(**{name: value for name, value in flags.items() if name in sources})
+        options = {name: value for name, value in flags.items() if name not in sources}
+        base = _base(options, source, envs)
     except UsageError:
         if not asks_for_help:
             raise
-        flags, base = {}, Config()
+        options, source, base = {}, Source(), Config()
     if asks_for_help:
-        defaults = Options(**dataclasses.asdict(base))
-        tyro.cli(Options, prog=prog, description=description, args=["--help"], default=defaults)
-    return Options(**(dataclasses.asdict(base) | flags))
+        _print_help(base, prog, description)
+    return configure(base, options, option_name), source
 
 
-def _base(flags: dict[str, Any], envs: Sequence[str]) -> Config:
-    """The configuration below the flags. Raises UsageError where flags, files and families do not go together."""
-    if flags.get("list_envs"):
+def _print_help(base: Config, prog: str, description: str) -> None:
+    """Print all options with the values that they have without further flags, and exit."""
+    parts = {"training": base, base.algorithm: base.algorithm_options, "run": Source()}
+    page = dataclasses.make_dataclass("Help", [(name, type(part)) for name, part in parts.items()])
+    flags_only = (tyro.conf.OmitArgPrefixes,)
+    tyro.cli(page, prog=prog, description=description, args=["--help"], default=page(**parts), config=flags_only)
+
+
+def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
+    """The configuration below the flags. Raises UsageError if flags, files and families do not go together."""
+    if source.list_envs or source.list_algorithms:
         return Config()
-    if "resume" in flags:
-        for other in ("preset", "config", "run_dir"):
-            if other in flags:
-                raise UsageError(f"{option_name(other)}: not allowed with --resume, which takes the run's own")
-        source = flags["resume"] / "config.yaml"
-        if not os.path.isfile(source):  # unlike Path.is_file, false for a name that is too long
-            raise UsageError(f"--resume: got {str(flags['resume'])!r}, allowed: a run directory, with a config.yaml")
-        base = load_yaml(source, Config(), option="--resume", stored=True)
-        free = names_with(Config, Mark.FREE_ON_RESUME)
-        for name, value in flags.items():
-            if hasattr(base, name) and value != getattr(base, name) and name not in free:
-                allowed = f"allowed: {getattr(base, name)!r}, as the run began"
-                raise UsageError(f"{option_name(name)}: got {value!r} with --resume, {allowed}")
-        _check_env(base.env, envs, f"{source}: env")
-        return base
-    file: Path | None = flags.get("config")
-    given = load_yaml(file, Config()) if file else Config()
-    env, variant = flags.get("env", given.env), flags.get("variant", given.variant)
+    if source.resume is not None:
+        return _resumed(flags, source, source.resume, envs)
+    file = source.config
+    given = read_yaml(file) if file else {}
+
+    def in_file(name: str) -> str:
+        return f"{file}: {name}"
+
+    named = configure(Config(), given, in_file)
+    env, variant = flags.get("env", named.env), flags.get("variant", named.variant)
     _check_env(env, envs, "--env" if "env" in flags else f"{file}: env")
-    preset = flags.get("preset", None if variant == "maml" else variant)
-    if "preset" not in flags and preset is not None and preset not in preset_names([env]):
+    preset = source.preset if source.preset is not None or variant == "maml" else variant
+    if source.preset is None and preset is not None and preset not in preset_names([env]):
         raise UsageError(f"--variant: got {variant!r}, allowed for {env}: maml")
-    base = load_preset(env, preset, envs)
-    above = load_yaml(file, base) if file else base
+    base = load_preset(env, preset, envs, flags.get("algorithm", named.algorithm if "algorithm" in given else None))
+    above = configure(base, given, in_file)
     variant = flags.get("variant", above.variant)
     if variant != base.variant:
         label = "--variant" if "variant" in flags else f"{file}: variant"
         raise UsageError(f"{label}: got {variant!r}, allowed with --preset {preset}: {base.variant}")
-    return merge(above, {"env": env, "variant": variant})
+    return configure(above, {"env": env, "variant": variant})
+
+
+def _resumed(flags: dict[str, Any], source: Source, run_dir: Path, envs: Sequence[str]) -> Config:
+    """The configuration of a run that goes on."""
+    for other in ("preset", "config", "run_dir"):
+        if getattr(source, other) is not None:
+            raise UsageError(f"{option_name(other)}: not allowed with --resume, which takes the run's own")
+    path = run_dir / "config.yaml"
+    if not os.path.isfile(path):  # unlike Path.is_file, false for a name that is too long
+        raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
+    base = load_yaml(path, Config(), option="--resume", stored=True)
+    free, own = names_marked(base, Mark.FREE_ON_RESUME), flat(base)
+    for name, value in flags.items():
+        if name in own and value != own[name] and name not in free:
+            allowed = f"allowed: {own[name]!r}, as the run began"
+            raise UsageError(f"{option_name(name)}: got {value!r} with --resume, {allowed}")
+    _check_env(base.env, envs, f"{path}: env")
+    return base
 
 
 def _check_env(env: str, envs: Sequence[str], label: str) -> None:

@@ -1,12 +1,17 @@
 """Options: one frozen dataclass, from defaults, below a YAML preset, below the command line."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
-from maml_rl.schema.bounds import Count, Fraction, Within
-from maml_rl.schema.fields import Mark
+import tyro
+
+from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.schema.bounds import Count, Fraction, OneOf, Within
+from maml_rl.schema.errors import UsageError, nearest
+from maml_rl.schema.fields import Mark, merge, names_with
 
 
 @dataclass(frozen=True)
@@ -17,9 +22,8 @@ class Config:
     """Family of tasks, or a class of your own as module:Class (README, Your own tasks)."""
     variant: Annotated[Literal["maml", "promp"], Mark.SHARED] = "maml"
     """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""
-    algorithm: Literal["maml", "pretrain", "oracle"] = "maml"
-    """What is trained: an initialisation to adapt from; or one policy for all tasks, without adaptation, that is
-    fine-tuned when evaluated; or one policy that is told the task's parameters."""
+    algorithm: Annotated[str, OneOf(tuple(ALGORITHMS))] = "maml"
+    """What is trained, and how: see --list-algorithms. Each algorithm has options of its own beside these."""
     seed: Annotated[int, Within(0, 2**32 - 1), Mark.SAME_EXPERIMENT] = 1
     """Seed of everything random."""
     iterations: Annotated[int, Within(0), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 500
@@ -30,29 +34,10 @@ class Config:
     """Episodes of each task, before each inner step and after the last."""
     horizon: Annotated[Count, Mark.SHARED] = 200
     """Time limit of an episode, in env steps."""
-    inner_lr: Annotated[float, Within(0)] = 0.1
-    """Step size of the inner loop (the paper's alpha)."""
-    inner_steps: Count = 1
-    """Policy-gradient steps of the inner loop, each on episodes of its own."""
-    eval_lr_ratio: Annotated[float, Within(0)] = 0.5
-    """Step size of evaluation's inner steps beyond the trained ones, over inner_lr."""
     discount: Fraction = 0.99
     """Discount factor (gamma)."""
     gae_lambda: Fraction = 1.0
     """Lambda of generalised advantage estimation."""
-    max_kl: Annotated[float, Within(0, open_low=True)] = 0.02
-    """Trust region of a meta-update: largest mean KL divergence of the adapted policies, in nats (the paper: 0.01)."""
-    cg_iterations: Count = 5
-    """Conjugate-gradient iterations, one Fisher-vector product each (the paper: 10)."""
-    cg_damping: Annotated[float, Within(0)] = 1e-5
-    """Added to the diagonal of the Fisher matrix."""
-    curvature_stride: Count = 10
-    """The Fisher-vector products are computed on every n-th step of all episodes; 1 takes all steps (the paper).
-    Gradient, surrogate loss and KL test always see all."""
-    max_backtracks: Count = 15
-    """Candidates of the line search."""
-    backtrack_ratio: Annotated[float, Within(0, 1, open_low=True)] = 0.8
-    """Length of each candidate of the line search over the one before."""
     hidden_sizes: tuple[Annotated[int, Within(1, 10_000)], ...] = (100, 100)
     """Widths of the policy's hidden layers; none for a linear policy."""
     nonlinearity: Literal["relu", "tanh"] = "tanh"
@@ -85,12 +70,57 @@ class Config:
     video_every: Annotated[int, Within(0), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 0
     """Iterations between videos of a validation task, in videos/ and in TensorBoard; 0 makes none."""
 
-    @property
-    def trained_inner_steps(self) -> int:
-        """Inner steps during training: only MAML adapts there."""
-        return self.inner_steps if self.algorithm == "maml" else 0
+    algorithm_options: Annotated[Any, tyro.conf.Suppress] = dataclasses.field(
+        default_factory=ALGORITHMS["maml"].options
+    )
 
 
-def as_config(options: Config) -> Config:
-    """The Config part of an instance of a subclass."""
-    return Config(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Config)})
+def annotations_of(algorithm: str) -> dict[str, Any]:
+    """All options of a configuration with that algorithm: the types of their values, by name."""
+    common = get_type_hints(Config, include_extras=True)
+    del common["algorithm_options"]
+    return common | get_type_hints(ALGORITHMS[algorithm].options, include_extras=True)
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """All options by name, those of the algorithm among them."""
+    values = {name: value for name, value in vars(config).items() if name != "algorithm_options"}
+    return values | vars(config.algorithm_options)
+
+
+def configure(
+    base: Config, values: Mapping[str, Any], label: Callable[[str], str] = str, lenient: bool = False
+) -> Config:
+    """`base` with `values` in place of its own, checked. Another algorithm takes over the options that both have.
+
+    label: how an error message names an option, of the field's name. lenient: whether it passes over options that only
+    other algorithms have. Raises UsageError for an unknown name, a value of a wrong type, or one out of range.
+    """
+    common = annotations_of("maml").keys() - get_type_hints(ALGORITHMS["maml"].options).keys()
+    config = merge(base, {name: value for name, value in values.items() if name in common}, label)
+    own = annotations_of(config.algorithm)
+    kind = ALGORITHMS[config.algorithm].options
+    options = kind(**{name: value for name, value in vars(base.algorithm_options).items() if name in own})
+    for name in values:
+        if name not in own and not (lenient and algorithms_with(name)):
+            raise UsageError(f"{label(str(name))}: {_unknown(str(name), config.algorithm)}")
+    given = {name: value for name, value in values.items() if name in own and name not in common}
+    return dataclasses.replace(config, algorithm_options=merge(options, given, label))
+
+
+def algorithms_with(name: str) -> list[str]:
+    """The algorithms that have an option of that name."""
+    return [algorithm for algorithm in ALGORITHMS if name in annotations_of(algorithm)]
+
+
+def _unknown(name: str, algorithm: str) -> str:
+    others = algorithms_with(name)
+    if others:
+        return f"not an option of {algorithm}, allowed with --algorithm {', '.join(others)}"
+    own = annotations_of(algorithm)
+    return f"unknown option, allowed: {', '.join(own)}{nearest(name, own)}"
+
+
+def names_marked(config: Config, mark: Mark) -> list[str]:
+    """The options of a configuration that have a mark."""
+    return names_with(Config, mark) + names_with(type(config.algorithm_options), mark)

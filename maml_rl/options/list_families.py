@@ -4,6 +4,7 @@ from typing import Literal
 
 import envs
 from maml_rl.options.presets import PRESETS
+from maml_rl.schema.text_table import text_table
 
 COLUMNS = ["--env", "a task", "drawn from", "observation", "action", "horizon", "dt (s)", "source"]
 
@@ -22,6 +23,4 @@ def families(variant: Literal["maml", "promp"]) -> str:
         action = f"{env.action_size} choices" if env.discrete else str(env.action_size)
         sizes = [str(env.observation_size), action, str(env.horizon), f"{env.dt:g}"]
         rows.append([name, family.task, family.range, *sizes, family.source])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(lines)
+    return text_table(rows)

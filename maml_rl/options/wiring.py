@@ -1,17 +1,79 @@
-"""What a configuration stands for: its env, its policy, its device."""
+"""What a configuration stands for: its families, its model, its algorithm, its device."""
 
+import dataclasses
 import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 
 import envs
-from envs import OracleEnv, TaskEnv
+from envs import TaskEnv
 from envs.physics.contract import Simulate
+from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.machine.ranks import ALONE, Ranks
+from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.machine.threads import num_cpus
+from maml_rl.meta.algorithm import Algorithm, State
+from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
+from maml_rl.rl.keys import Draws, Purpose, keyed
+from maml_rl.rl.rollouts import Rollouts
 from maml_rl.schema.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a configuration stands for, on one rank."""
+
+    config: Config
+    env_parts: Sequence[TaskEnv]  # for this rank's share of the tasks
+    model: MlpPolicy
+    algorithm: Algorithm
+    ranks: Ranks = ALONE
+
+    @property
+    def evaluation_steps(self) -> int:
+        """Steps of adaptation that an evaluation takes unless told otherwise."""
+        return ALGORITHMS[self.config.algorithm].evaluation_steps
+
+    def rollouts(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = lambda part: None) -> Rollouts:
+        """The problem of some tasks [M, ...], as many as env_parts have.
+
+        announce: told the name of each part of the work as it begins.
+        """
+        config = self.config
+        return Rollouts(
+            self.model,
+            self.env_parts,
+            tasks,
+            draws,
+            config.horizon,
+            config.discount,
+            config.gae_lambda,
+            TaskMean(config.num_tasks, self.ranks.sum),
+            keyed(Purpose.ALGORITHM, draws.seed, draws.iteration).streams(1)[0],
+            Stopwatch(announce),
+        )
+
+    def initial_state(self) -> State:
+        """The state of a new run."""
+        return self.algorithm.init(self.model, keyed(Purpose.INITIAL_PARAMETERS, self.config.seed))
+
+
+def make_setting(config: Config, ranks: Ranks = ALONE, parts: int = 2) -> Setting:
+    """Build what a configuration stands for. parts: as of `make_envs`, of which this raises what it raises."""
+    share = ranks.share(config.num_tasks)
+    env_parts = make_envs(dataclasses.replace(config, num_tasks=share.stop - share.start), parts)
+    return Setting(config, env_parts, make_policy(config, env_parts[0]), make_algorithm(config), ranks)
+
+
+def make_algorithm(config: Config) -> Algorithm:
+    """The algorithm, with its options."""
+    return ALGORITHMS[config.algorithm].make(config.algorithm_options)
 
 
 def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
@@ -26,7 +88,7 @@ def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
 
     def make(num_tasks: int, num_threads: int) -> TaskEnv:
         env = envs.make(config.env, num_tasks, config.episodes_per_task, config.variant, num_threads, simulate)
-        return OracleEnv(env) if config.algorithm == "oracle" else env
+        return ALGORITHMS[config.algorithm].wrap(env)
 
     num_threads = config.num_threads or num_cpus()
     whole = make(config.num_tasks, num_threads)

@@ -1,14 +1,12 @@
 """Options in YAML: presets, --config files, and the config.yaml of a run."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure, flat
 from maml_rl.schema.errors import UsageError
-from maml_rl.schema.fields import merge
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -22,21 +20,37 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool = False) -> Config:
+def load_yaml(
+    path: Path, base: Config, option: str = "--config", stored: bool = False, lenient: bool = False
+) -> Config:
     """`base` below the options in a YAML file. Raises UsageError if it cannot be read, parsed or understood.
 
-    stored: whether a run wrote the file, maybe one of an earlier version.
+    stored: whether a run wrote the file, maybe one of an earlier version: options of other algorithms are passed over.
     """
+    return configure(base, read_yaml(path, option, stored), lambda name: f"{path}: {name}", lenient=stored)
+
+
+def read_yaml(path: Path, option: str = "--config", stored: bool = False) -> dict[str, Any]:
+    """The options in a YAML file, unchecked. Raises UsageError if it cannot be read or parsed."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({reason})") from error
-    return parse_yaml(text, base, label=str(path), stored=stored)
+    return _parse(text, str(path), stored)
 
 
-def parse_yaml(text: str, base: Config, label: str, stored: bool = False) -> Config:
-    """`base` below the options in YAML. Raises UsageError, beginning with `label`, if it is not understood."""
+def parse_yaml(text: str, base: Config, label: str) -> Config:
+    """`base` below the options in the YAML of a run. Raises UsageError, beginning with `label`."""
+    return configure(base, _parse(text, label, stored=True), lambda name: f"{label}: {name}", lenient=True)
+
+
+def dump_yaml(config: Config) -> str:
+    """All options, those of the algorithm among them."""
+    return yaml.safe_dump(flat(config) | {"hidden_sizes": list(config.hidden_sizes)}, sort_keys=False)
+
+
+def _parse(text: str, label: str, stored: bool) -> dict[str, Any]:
     try:
         values = yaml.load(text, _UniqueKeyLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -46,7 +60,7 @@ def parse_yaml(text: str, base: Config, label: str, stored: bool = False) -> Con
         values = {}
     if not isinstance(values, dict):
         raise UsageError(f"{label}: got a {type(values).__name__}, allowed: a YAML mapping of options to values")
-    return merge(base, _present_options(values) if stored else values, label=f"{label}: {{}}")
+    return _present_options(values) if stored else values
 
 
 def _present_options(values: dict[Any, Any]) -> dict[Any, Any]:
@@ -57,9 +71,3 @@ def _present_options(values: dict[Any, Any]) -> dict[Any, Any]:
         of = values.get("episodes_per_task", Config.episodes_per_task)
         values["curvature_stride"] = max(1, round(of / episodes)) if episodes else 1
     return values
-
-
-def dump_yaml(config: Config) -> str:
-    values = dataclasses.asdict(config)
-    values["hidden_sizes"] = list(config.hidden_sizes)
-    return yaml.safe_dump(values, sort_keys=False)

@@ -1,9 +1,8 @@
 """Videos of the same task before adaptation and after each gradient step, side by side, in real time."""
 
-import dataclasses
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -13,11 +12,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from envs import KeyedGenerator, TaskEnv
 from envs.pictures.renderer import Frame
-from maml_rl.options.config import Config
-from maml_rl.options.wiring import make_envs
-from maml_rl.reports.evaluation import Adaptation, rollout_generator
-from maml_rl.rl.keys import Purpose
+from maml_rl.reports.evaluation import Adaptation
+from maml_rl.rl.keys import Draws
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.schema.errors import UsageError
 
@@ -34,19 +32,26 @@ def check_size(option: str, size: Sequence[int]) -> None:
 
 
 def episodes_side_by_side(
-    config: Config, tasks: Tensor, adaptation: Adaptation, seed: int, purpose: Purpose, width: int, height: int
+    name: str,
+    make_env: Callable[[int, int], TaskEnv],
+    tasks: Tensor,
+    adaptation: Adaptation,
+    draws: Draws,
+    size: tuple[int, int],
 ) -> tuple[Iterator[Frame], float]:
     """The first episode of each task: a row per task, a column per gradient step. Returns frames and their rate (1/s).
 
-    tasks: [V, ...], the first of those that the adaptation is of. width, height: pixels of each picture. Raises
-    RenderingError where the family's pictures cannot be drawn here.
+    name: of the family. make_env: of a number of tasks and of episodes of each, on the CPU. tasks: [V, ...], the first
+    of those that the adaptation is of. draws: those of its episodes. size: width and height of each picture, pixels.
+    Raises RenderingError if the family's pictures cannot be drawn here.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
     parts = [each.tasks(slice(V)) for each in adaptation.trajectories]
-    env = make_envs(dataclasses.replace(config, num_tasks=1, episodes_per_task=1))[0]
+    env = make_env(1, 1)
+    again = make_env(*parts[0].rewards.shape[:2])
     # K + 1 times [V, E, H+1, S]
-    states = [replay(config, tasks, part, seed, purpose, k) for k, part in enumerate(parts)]
-    renderers = [env.make_renderer(task, width, height) for task in tasks]
+    states = [replay(again, tasks, part, draws.phase(k)) for k, part in enumerate(parts)]
+    renderers = [env.make_renderer(task, *size) for task in tasks]
     stride = ceil(1 / env.dt / MAX_FPS)
     lengths = torch.stack([part.first[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
     returns = [part.rewards[:, 0].cumsum(dim=-1) for part in parts]
@@ -58,7 +63,7 @@ def episodes_side_by_side(
         frame = renderers[v].draw(states[k][v, 0, : t + 1], earlier)
         step = "no adaptation" if k == 0 else f"{k} gradient step{'s' if k > 1 else ''}"
         so_far = float(returns[k][v, t - 1]) if t > 0 else 0.0
-        return _captioned(frame, f"{config.env}  {env.describe(tasks[v])}  {step}  return {so_far:.1f}")
+        return _captioned(frame, f"{name}  {env.describe(tasks[v])}  {step}  return {so_far:.1f}")
 
     def frames() -> Iterator[Frame]:
         try:
@@ -72,15 +77,14 @@ def episodes_side_by_side(
     return frames(), 1 / (stride * env.dt)
 
 
-def replay(config: Config, tasks: Tensor, trajectories: Trajectories, seed: int, purpose: Purpose, step: int) -> Tensor:
-    """The states [V, E, H + 1, S] that the first episodes of an evaluation went through, NaN after their ends.
+def replay(env: TaskEnv, tasks: Tensor, trajectories: Trajectories, generator: KeyedGenerator) -> Tensor:
+    """The states [V, E, H + 1, S] that the first episodes of a rollout went through, NaN after their ends.
 
-    The physics is deterministic: the same start and the same actions lead through the very same states.
+    env: as the rollout's. generator: the rollout's, at its first draw. The physics is deterministic: the same start and
+    the same actions lead through the very same states.
     """
-    V, E, H = trajectories.rewards.shape
-    first = trajectories.first
-    [env] = make_envs(dataclasses.replace(config, num_tasks=V, episodes_per_task=E), parts=1)
-    env.reset(tasks, rollout_generator(seed, purpose, step))
+    first, H = trajectories.first, trajectories.rewards.shape[-1]
+    env.reset(tasks, generator)
     states = [env.snapshot()]
     for t in range(H):
         _, rewards, _ = env.step(trajectories.actions[:, :, t].to(env.device, env.dtype))

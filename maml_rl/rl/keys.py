@@ -1,5 +1,6 @@
 """Every random draw of a run, by its purpose: no two purposes share a stream."""
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 from envs import KeyedGenerator
@@ -14,7 +15,7 @@ class Purpose(IntEnum):
     INITIAL_PARAMETERS = 1
     TASKS = 2  # to train on
     EPISODES = 3  # to train on: start states and noise
-    CURVATURE = 4  # the first step that the Fisher-vector products are computed on
+    ALGORITHM = 4  # the algorithm's own, such as the first step that the Fisher-vector products are computed on
     VALIDATION_TASKS = 5
     VALIDATION_EPISODES = 6
     EVALUATION_TASKS = 7
@@ -31,3 +32,17 @@ def keyed(purpose: Purpose, seed: int, iteration: int = 0, phase: int = 0, first
     Raises ValueError for a number below 0 or beyond 32 bits.
     """
     return KeyedGenerator(purpose, seed, iteration, phase, first_task=first_task)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws of one purpose in one iteration, by phase: the episodes after 0, 1, ... gradient steps."""
+
+    purpose: Purpose
+    seed: int
+    iteration: int = 0
+    first_task: int = 0  # if the tasks are a part of more, the number of the first
+
+    def phase(self, phase: int = 0) -> KeyedGenerator:
+        """`keyed` with the rest of the key."""
+        return keyed(self.purpose, self.seed, self.iteration, phase, self.first_task)

@@ -1,30 +1,27 @@
-"""The loss of the inner loop, and its plain gradient by autograd."""
+"""The losses of reinforcement learning, of distributions over actions and the batches in which these were taken."""
 
-import torch
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from maml_rl.models.distributions import Distribution
-from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.samples import Samples
 
 
-def policy_gradient_loss(distribution: Distribution, samples: Samples) -> Tensor:
+def policy_gradient(distribution: Distribution, batch: Samples) -> Tensor:
     """L_i = -mean(log pi(a|s) * advantage) over task i's valid steps (Finn et al. 2017, eq. 4).
 
-    distribution: pi(.|s) at every step of the samples. Returns [M]. Only its gradient means anything.
+    distribution: pi(.|s) at every step of the batch. Returns [M]. Only its gradient means anything.
     """
-    return -(samples.weights * samples.advantages * distribution.log_prob(samples.actions)).sum(dim=1)
+    return -(batch.weights * batch.advantages * distribution.log_prob(batch.actions)).sum(dim=1)
 
 
-def inner_loss(policy: MlpPolicy, theta_M: Tensor, samples: Samples) -> Tensor:
-    """`policy_gradient_loss` of each task's own policy. theta_M: [M, P]. Returns [M]."""
-    return policy_gradient_loss(policy.distribution(theta_M, samples.observations), samples)
+def importance_ratio(distributions: Sequence[Distribution], batches: Sequence[Samples]) -> Tensor:
+    """-mean(pi(a|s) / pi_old(a|s) * advantage) over the steps after adaptation (Schulman et al. 2015, eq. 14).
 
-
-@torch.enable_grad()
-def inner_gradient(policy: MlpPolicy, theta_M: Tensor, samples: Samples, create_graph: bool = False) -> Tensor:
-    """grad L_i(theta_i) for every task: [M, P], differentiable in theta_M if `create_graph`.
-
-    theta_M: [M, P], requiring a gradient. No task's loss depends on another task's row.
+    distributions, batches: along the inner loop, of which the last count. pi_old took the actions. Returns [M].
     """
-    return torch.autograd.grad(inner_loss(policy, theta_M, samples).sum(), theta_M, create_graph=create_graph)[0]
+    distribution, batch = distributions[-1], batches[-1]
+    assert batch.old is not None, "the batch says who took the actions"
+    ratio = (distribution.log_prob(batch.actions) - batch.old.log_prob(batch.actions)).exp()
+    return -(batch.weights * batch.advantages * ratio).sum(dim=1)

@@ -10,7 +10,8 @@ from torch import Tensor
 from envs import KeyedGenerator, TaskEnv, python_turn
 from envs.task_env import SelfLimiting
 from maml_rl.machine.threads import one_torch_thread, parallel_map
-from maml_rl.models.policies import MlpPolicy
+from maml_rl.meta.algorithm import Actor, Memory
+from maml_rl.models.distributions import Categorical, Gaussian
 from maml_rl.rl.trajectories import Trajectories
 
 
@@ -19,21 +20,20 @@ from maml_rl.rl.trajectories import Trajectories
 @one_torch_thread()
 def collect(
     env_parts: Sequence[TaskEnv],
-    policy: MlpPolicy,
-    theta_M: Tensor,
+    actor: Actor,
     tasks: Tensor,
     generator: KeyedGenerator,
     horizon: int,
 ) -> Trajectories:
-    """Play `horizon` steps in every simulation, task i under the policy theta_M[i]: an episode, and others after it.
+    """Play `horizon` steps in every simulation, task i under the actor's i-th policy: an episode, and others after it.
 
     env_parts: the family, in parts that have the tasks one after another; each part runs in a thread of its own.
-    theta_M: [M, P], on the device where the trajectories are wanted; the env may live on another. tasks: [M, ...].
+    actor: on the device where the trajectories are wanted; the env may live on another. tasks: [M, ...].
     generator: start states and noise come from its row of each task. horizon: the time limit of an episode; only a
     simulation's first can come to it, since every later one begins when fewer steps are left.
     """
-    env, device, dtype = env_parts[0], theta_M.device, theta_M.dtype
-    M, E = len(theta_M), env.episodes_per_task
+    env, device, dtype = env_parts[0], actor.theta_M.device, actor.theta_M.dtype
+    M, E = len(tasks), env.episodes_per_task
 
     def buffer(*shape: int, dtype: torch.dtype) -> Tensor:
         """[M, E, H, ...], with time first in memory: a step writes to one place."""
@@ -61,15 +61,8 @@ def collect(
         first = sum(each.num_tasks for each in env_parts[:part])
         rows = slice(first, first + env_parts[part].num_tasks)
         with python_turn():
-            _roll_out(
-                env_parts[part],
-                policy,
-                theta_M[rows],
-                tasks[rows],
-                generator.from_task(first),
-                whole.tasks(rows),
-                cancelled,
-            )
+            part_generator = generator.from_task(first)
+            _roll_out(env_parts[part], actor.tasks(rows), tasks[rows], part_generator, whole.tasks(rows), cancelled)
 
     parallel_map(roll_out_part, range(len(env_parts)), cancel=cancelled.set)
     rated = whole.successes.numel() and not whole.successes.isnan().any()
@@ -79,8 +72,7 @@ def collect(
 @torch.no_grad()
 def _roll_out(
     env: TaskEnv,
-    policy: MlpPolicy,
-    theta_M: Tensor,
+    actor: Actor,
     tasks: Tensor,
     generator: KeyedGenerator,
     out: Trajectories,
@@ -88,17 +80,19 @@ def _roll_out(
 ) -> None:
     """Fill `out` with the episodes of one part of the tasks, or return early if `cancelled`."""
     M, E, horizon = out.rewards.shape
-    device, dtype = theta_M.device, theta_M.dtype
-    distribution = policy.at(theta_M)
+    device, dtype = actor.theta_M.device, actor.theta_M.dtype
     observations_t = env.reset(tasks, generator)  # [M, E, O]
-    noise = policy.draw_noise(generator, (M, E, horizon, env.action_size), dtype).movedim(2, 0).to(device).contiguous()
+    kind = Categorical if env.discrete else Gaussian
+    noise = kind.draw_noise(generator, (M, E, horizon, env.action_size), dtype).movedim(2, 0).to(device).contiguous()
+    memory: Memory = None
     times = torch.zeros(M, E, dtype=torch.int64, device=device)
     rewards, terminated = [], []
     for t in range(horizon):
         if cancelled.is_set():
             return
         out.observations[:, :, t] = observations_t  # to the policy's device and dtype
-        out.actions[:, :, t] = distribution(out.observations[:, :, t]).sample(noise[t])
+        distribution, memory = actor(out.observations[:, :, t], memory)
+        out.actions[:, :, t] = distribution.sample(noise[t])
         observations_t, rewards_t, ended = env.step(out.actions[:, :, t].to(env.device, env.dtype))
         rewards.append(rewards_t)
         out.times[:, :, t] = times

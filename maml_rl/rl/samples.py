@@ -1,33 +1,31 @@
 """From trajectories to what the policy-gradient losses see."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from maml_rl.machine.threads import parallel_map
+from maml_rl.models.distributions import Distribution, with_parts
 from maml_rl.rl.baseline import Cuts, baseline_features, fit_baseline, predict_values
 from maml_rl.rl.returns import discounted_returns, generalized_advantages
 from maml_rl.rl.trajectories import Trajectories
 
-# Rows that a product of a [rows, 100] and a [100, 100] matrix takes through a core's caches at full speed. A batched
-# product of all tasks at once ran at less than half of the rate (46 against 118 GFLOP/s, 40 x 4000 rows, 2 cores).
-CACHE_ROWS = 2048
-
 
 @dataclass(frozen=True)
 class Samples:
-    """One batch of steps per task. A sum over n weighted by `weights` is a mean over the task's valid steps."""
+    """One batch of steps per task: a `maml_rl.meta.problem.Batch`. Weighted by `weights`, a sum over n is a mean."""
 
-    observations: Tensor  # [M, N, O]
+    inputs: Tensor  # [M, N, O], observations
     actions: Tensor  # [M, N, A]
     advantages: Tensor  # [M, N], zero mean and unit standard deviation over a task's valid steps
     weights: Tensor  # [M, N]: 1 / (number of valid steps of the task) on valid steps, 0 elsewhere
+    old: Distribution | None = None  # the policies that took the actions, at every step; None if nobody has to know
 
     def tasks(self, chunk: slice) -> "Samples":
         """The samples of some of the tasks."""
-        return Samples(self.observations[chunk], self.actions[chunk], self.advantages[chunk], self.weights[chunk])
+        old = self.old and with_parts(self.old, [part[chunk] for part in self.old])
+        return Samples(self.inputs[chunk], self.actions[chunk], self.advantages[chunk], self.weights[chunk], old)
 
     def every(self, stride: int, first: int = 0) -> "Samples":
         """Steps first, first + stride, ... as samples in their own right: the weights of a task sum to 1 again.
@@ -36,22 +34,20 @@ class Samples:
         """
         if stride == 1:
             return self
-        chosen = slice(first % self.weights.shape[1], None, stride)
+        num_steps = self.weights.shape[1]
+        chosen = slice(first % num_steps, None, stride)
         weights = self.weights[:, chosen]
+        # What all steps of a task share, a Gaussian's log_std [M, 1, A], stays.
+        old = self.old and with_parts(
+            self.old, [part[:, chosen].contiguous() if part.shape[1] == num_steps else part for part in self.old]
+        )
         return Samples(
-            self.observations[:, chosen].contiguous(),
+            self.inputs[:, chosen].contiguous(),
             self.actions[:, chosen].contiguous(),
             self.advantages[:, chosen].contiguous(),
             weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12),
+            old,
         )
-
-
-def task_chunks(samples: Samples) -> Iterator[slice]:
-    """Slices of the tasks to be worked on at once: as many as stay in the caches on a CPU, all of them on a GPU."""
-    num_tasks, num_steps = samples.weights.shape
-    size = max(1, CACHE_ROWS // num_steps) if samples.weights.device.type == "cpu" else num_tasks
-    for first in range(0, num_tasks, size):
-        yield slice(first, first + size)
 
 
 def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float) -> Samples:

@@ -1,4 +1,4 @@
-"""Checkpoints: parameters as safetensors, with what they belong to as metadata. Loading one runs no code."""
+"""Checkpoints: an algorithm's state as safetensors, with its configuration as metadata. Loading one runs no code."""
 
 import re
 from collections.abc import Callable
@@ -12,40 +12,44 @@ import torch
 from torch import Tensor
 
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.models.policies import MlpPolicy
+from maml_rl.meta.algorithm import State
+from maml_rl.models.model import Model
 from maml_rl.options.config import Config
 from maml_rl.options.yaml_file import dump_yaml, parse_yaml
 from maml_rl.schema.errors import UsageError
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"  # the state's tensors by name; version 1 had each of the policy's parameters by name
 BEST = "best.safetensors"  # the policy with the highest return on validation tasks
 
 
 @dataclass(frozen=True)
-class State:
+class Checkpoint:
     """Where a run stands. Random draws are keyed by the iteration, so no generator's state belongs to it."""
 
-    theta: Tensor  # [P]
-    iteration: int  # meta-updates done
+    state: State
+    iteration: int  # iterations done
     env_steps: int  # environment steps seen
+
+    def on(self, device: torch.device) -> "Checkpoint":
+        """The same, on a device."""
+        return Checkpoint({name: part.to(device) for name, part in self.state.items()}, self.iteration, self.env_steps)
 
 
 def save_checkpoint(
-    folder: Path, state: State, policy: MlpPolicy, config: Config, validation_return: float | None = None
+    folder: Path, checkpoint: Checkpoint, config: Config, validation_return: float | None = None
 ) -> Path:
-    """Write `state` to folder/iteration-000123.safetensors, atomically, and return that path.
+    """Write to folder/iteration-000123.safetensors, atomically, and return that path.
 
-    validation_return: where it is given, the file is best.safetensors instead, and holds it.
+    validation_return: if it is given, the file is best.safetensors instead, and holds it.
     """
-    parameters = policy.unflatten(state.theta.detach().cpu()[None])
-    tensors = {name: value[0].contiguous() for name, value in parameters.items()}
+    tensors = {name: part.detach().cpu().contiguous() for name, part in checkpoint.state.items()}
     metadata = {
         "format_version": FORMAT_VERSION,
-        "iteration": str(state.iteration),
-        "env_steps": str(state.env_steps),
+        "iteration": str(checkpoint.iteration),
+        "env_steps": str(checkpoint.env_steps),
         "config": dump_yaml(config),
     }
-    path = folder / checkpoint_name(state.iteration)
+    path = folder / checkpoint_name(checkpoint.iteration)
     if validation_return is not None:
         path, metadata["validation_return"] = folder / BEST, repr(validation_return)
     write_atomically(path, safetensors.torch.save(tensors, metadata))
@@ -71,33 +75,41 @@ def best_return(folder: Path) -> float:
     return float(_read(path)[1].get("validation_return", "-inf")) if path.exists() else -inf
 
 
-def load_checkpoint(path: Path, make_policy: Callable[[Config], MlpPolicy]) -> tuple[State, Config]:
+def load_checkpoint(path: Path, begin: Callable[[Config], tuple[Model, State]]) -> tuple[Checkpoint, Config]:
     """Read a checkpoint, and the configuration it was made with.
 
-    make_policy: the policy that goes with a configuration. Raises UsageError where the file is missing, truncated,
-    foreign, or of other sizes than that policy.
+    begin: the model and the first state that go with a configuration. Raises UsageError if the file is missing,
+    truncated, foreign, or of other sizes than that state.
     """
     try:
         tensors, metadata = _read(path)
         iteration, env_steps = int(metadata["iteration"]), int(metadata["env_steps"])
         if _iteration_of(path) not in (None, iteration) or iteration < 0 or not 0 <= env_steps < 2**63:
             raise ValueError(f"its metadata say iteration {iteration}, {env_steps} env steps")
-        config = parse_yaml(metadata["config"], Config(), label=f"checkpoint {path}", stored=True)
+        config = parse_yaml(metadata["config"], Config(), label=f"checkpoint {path}")
     except UsageError:
         raise
     except (KeyError, ValueError) as error:
         raise _unreadable(path, error) from error
-    policy = make_policy(config)
+    model, state = begin(config)
+    by_parameter = metadata["format_version"] == "1"
+    sizes = model.parameter_shapes if by_parameter else {name: tuple(part.shape) for name, part in state.items()}
+    _check(path, tensors, sizes)
+    if by_parameter:
+        tensors = {"theta": torch.cat([tensors[name].flatten() for name in sizes])}
+    return Checkpoint(tensors, iteration, env_steps), config
+
+
+def _check(path: Path, tensors: dict[str, Tensor], sizes: dict[str, tuple[int, ...]]) -> None:
+    """Raise UsageError unless the tensors have these names and sizes, and finite numbers."""
     found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
-    wanted = {name: (torch.float32, shape) for name, shape in policy.parameter_shapes.items()}
+    wanted = {name: (torch.float32, size) for name, size in sizes.items()}
     for name in sorted(found.keys() | wanted.keys()):
         if found.get(name) != wanted.get(name):
             got, allowed = (" ".join(map(str, each[name])) if name in each else "none" for each in (found, wanted))
             raise UsageError(f"checkpoint {path}: got {name}: {got}, allowed: {allowed}, as its config has it")
-    theta = torch.cat([tensors[name].flatten() for name in policy.parameter_shapes])
-    if not theta.isfinite().all():
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
         raise UsageError(f"checkpoint {path}: got parameters that are not finite, allowed: numbers")
-    return State(theta, iteration, env_steps), config
 
 
 def checkpoint_name(iteration: int) -> str:
@@ -118,9 +130,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if metadata.get("format_version") != FORMAT_VERSION:
+    if metadata.get("format_version") not in ("1", FORMAT_VERSION):
         found = metadata.get("format_version", "none: it is not a checkpoint of maml_rl")
-        raise UsageError(f"checkpoint {path}: got format version {found}, allowed: {FORMAT_VERSION}")
+        raise UsageError(f"checkpoint {path}: got format version {found}, allowed: 1, {FORMAT_VERSION}")
     return tensors, metadata
 
 

@@ -10,12 +10,11 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 from torch.utils.tensorboard import SummaryWriter
 
 from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.meta.algorithm import Metrics
 from maml_rl.schema.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Metrics = dict[str, float | int | bool]
 
 
 class MetricsWriter:

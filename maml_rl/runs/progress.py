@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from maml_rl.runs.metrics_file import Metrics
+from maml_rl.meta.algorithm import Metrics
 
 
 class ProgressDisplay:

@@ -4,11 +4,11 @@ import contextlib
 from pathlib import Path
 from types import TracebackType
 
-from maml_rl.models.policies import MlpPolicy
+from maml_rl.meta.algorithm import Metrics
 from maml_rl.options.config import Config
-from maml_rl.runs.checkpoint import State, save_checkpoint
+from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from maml_rl.runs.directory import write_config
-from maml_rl.runs.metrics_file import Metrics, MetricsWriter
+from maml_rl.runs.metrics_file import MetricsWriter
 from maml_rl.runs.progress import ProgressDisplay
 
 MANY_OUTSIDE = 0.5  # share of actions that are outside of their bounds, above which a user is warned
@@ -20,8 +20,8 @@ class RunRecord:
     Raises UsageError where the directory's metrics cannot be gone on with.
     """
 
-    def __init__(self, config: Config, policy: MlpPolicy, run_dir: Path | None, first_iteration: int) -> None:
-        self._config, self._policy, self.run_dir = config, policy, run_dir
+    def __init__(self, config: Config, run_dir: Path | None, first_iteration: int) -> None:
+        self._config, self.run_dir = config, run_dir
         self._open = contextlib.ExitStack()
         self.writer: MetricsWriter | None = None
         self._progress: ProgressDisplay | None = None
@@ -52,11 +52,9 @@ class RunRecord:
                 for line in first_policy(metrics):
                     self.say(line)
 
-    def checkpoint(self, state: State) -> Path | None:
+    def checkpoint(self, checkpoint: Checkpoint) -> Path | None:
         """Write a checkpoint, and return its path."""
-        return (
-            save_checkpoint(self.run_dir / "checkpoints", state, self._policy, self._config) if self.run_dir else None
-        )
+        return save_checkpoint(self.run_dir / "checkpoints", checkpoint, self._config) if self.run_dir else None
 
     def __enter__(self) -> "RunRecord":
         return self

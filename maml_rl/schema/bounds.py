@@ -25,6 +25,13 @@ class Within:
         return " and ".join(part for part in (low, high) if part)
 
 
+@dataclass(frozen=True)
+class OneOf:
+    """The names that a text may be."""
+
+    choices: tuple[str, ...]
+
+
 Count = Annotated[int, Within(1, 1_000_000)]
 Fraction = Annotated[float, Within(0, 1)]
 
@@ -33,20 +40,23 @@ def check_value(label: str, value: Any, annotation: Any) -> Any:
     """`value` in the type of `annotation`; raises UsageError, naming `label`, where it does not fit."""
     allowed, converted = _fit(value, annotation)
     if converted is None:
-        choices = [str(choice) for choice in get_args(annotation)] if get_origin(annotation) is Literal else []
-        raise UsageError(f"{label}: got {value!r}, allowed: {allowed}{nearest(str(value), choices)}")
+        raise UsageError(f"{label}: got {value!r}, allowed: {allowed}{nearest(str(value), _choices(annotation))}")
     return converted
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The names that an option may be; none if it is not one of some names."""
+    annotation, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    names = next((extra.choices for extra in extras if isinstance(extra, OneOf)), ())
+    return get_args(annotation) if get_origin(annotation) is Literal else names
 
 
 def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
     """What `annotation` allows, in words, and the value in its type, or None where it does not fit."""
-    within = Within()
-    if get_origin(annotation) is Annotated:
-        annotation, *extras = get_args(annotation)
-        within = next((extra for extra in extras if isinstance(extra, Within)), within)
-    if get_origin(annotation) is Literal:
-        choices = get_args(annotation)
+    if choices := _choices(annotation):
         return ", ".join(choices), value if value in choices else None
+    annotation, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    within = next((extra for extra in extras if isinstance(extra, Within)), Within())
     if get_origin(annotation) is tuple:
         element = get_args(annotation)[0]
         parts = [_fit(part, element)[1] for part in value] if isinstance(value, (list, tuple)) else [None]

@@ -1,7 +1,7 @@
 """The fields of a dataclass of options: their marks, and values for them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -30,10 +30,10 @@ def names_with(options: type, mark: Mark) -> list[str]:
     return [name for name, each in annotations.items() if get_origin(each) is Annotated and mark in get_args(each)]
 
 
-def merge(base: Options, values: Mapping[str, Any], label: str = "{}") -> Options:
+def merge(base: Options, values: Mapping[str, Any], label: Callable[[str], str] = str) -> Options:
     """`base` with `values` in place of its own, checked.
 
-    label: how an error message names the option, with {} for the field's name. Raises UsageError for an unknown name,
+    label: how an error message names an option, of the field's name. Raises UsageError for an unknown name,
     a value of a wrong type, or one out of range.
     """
     annotations = get_type_hints(type(base), include_extras=True)
@@ -41,6 +41,6 @@ def merge(base: Options, values: Mapping[str, Any], label: str = "{}") -> Option
     for name, value in values.items():
         if name not in annotations:
             hint = nearest(str(name), annotations)
-            raise UsageError(f"{label.format(name)}: unknown option, allowed: {', '.join(annotations)}{hint}")
-        checked[name] = check_value(label.format(name), value, annotations[name])
+            raise UsageError(f"{label(name)}: unknown option, allowed: {', '.join(annotations)}{hint}")
+        checked[name] = check_value(label(name), value, annotations[name])
     return dataclasses.replace(base, **checked)

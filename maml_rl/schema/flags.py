@@ -12,13 +12,15 @@ from maml_rl.schema.bounds import check_value
 from maml_rl.schema.errors import UsageError, nearest
 
 
-def read_flags(argv: Sequence[str], options: type, positional: str | None = None) -> dict[str, Any]:
-    """The flags given, by field name of the dataclass `options`, each in the type of its field; the last one counts.
+def read_flags(argv: Sequence[str], *options: type, positional: str | None = None) -> dict[str, Any]:
+    """The flags given, by field name of the dataclasses `options`, each in the type of its field; the last one counts.
 
     positional: the field that takes the values before the first flag, or anywhere after a flag has its own. Raises
     UsageError for an unknown flag, and for a value of a wrong type or out of range.
     """
-    annotations = get_type_hints(options, include_extras=True)
+    annotations: dict[str, Any] = {}
+    for each in options:
+        annotations |= get_type_hints(each, include_extras=True)
     flags: dict[str, list[str]] = {}
     name = positional
     for token in argv:

@@ -29,7 +29,7 @@ def draw_samples() -> Callable[..., Samples]:
         if policy.discrete:
             actions = torch.nn.functional.one_hot(actions.argmax(dim=-1), policy.action_size).double()
         return Samples(
-            observations=normal(num_tasks, num_steps, policy.observation_size),
+            inputs=normal(num_tasks, num_steps, policy.observation_size),
             actions=actions,
             advantages=normal(num_tasks, num_steps),
             weights=mask / mask.sum(dim=1, keepdim=True).double(),

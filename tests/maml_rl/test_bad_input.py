@@ -161,7 +161,7 @@ def test_resuming_what_cannot_be_resumed(fails, tmp_path, capsys) -> None:
     checkpoint.write_bytes(whole)
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace("- 8", "- 9"))
-    fails(["--resume", "run"], str(checkpoint.relative_to(tmp_path)), "layer0.bias", "(8,)", "(9,)")
+    fails(["--resume", "run"], str(checkpoint.relative_to(tmp_path)), "theta", "(44,)", "(49,)")
     (run / "config.yaml").write_text(config.replace("nonlinearity: relu", "nonlinearity: tanh"))
     fails(["--resume", "run", "--iterations", "3"], "config.yaml", "nonlinearity", "'tanh'", "'relu'")
     (run / "config.yaml").write_text(config)

@@ -2,10 +2,9 @@ import pytest
 import torch
 
 from envs import KeyedGenerator
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure
 from maml_rl.options.wiring import make_envs
 from maml_rl.rl.samples import Samples
-from maml_rl.schema.fields import merge
 from tests.maml_rl.meta.test_meta_objective import objective_at
 from tests.maml_rl.test_train import TINY, main, metrics
 
@@ -13,7 +12,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 
 
 def on_cuda(samples: Samples) -> Samples:
-    return Samples(*(getattr(samples, name).cuda() for name in ("observations", "actions", "advantages", "weights")))
+    return Samples(*(getattr(samples, name).cuda() for name in ("inputs", "actions", "advantages", "weights")))
 
 
 def test_the_meta_objective_is_the_same(five_parameters, draw_samples, theta) -> None:
@@ -48,7 +47,7 @@ def test_a_run_on_cuda_follows_the_one_on_the_cpu(tmp_path, env, physics) -> Non
 def test_nothing_in_a_rollout_on_warp_waits_for_the_device(name) -> None:
     """But the transfers of start states and noise at its beginning, and what `diverged` reads at its end."""
     values = {"env": name, "num_tasks": 3, "episodes_per_task": 4, "device": "cuda", "physics": "warp"}
-    [env] = make_envs(merge(Config(), values))
+    [env] = make_envs(configure(Config(), values))
     tasks, actions = env.sample_tasks(3, KeyedGenerator(0, 0)), torch.zeros(3, 4, env.action_size, device="cuda")
     for _ in range(2):  # the first compiles, the second records
         env.reset(tasks, KeyedGenerator(0, 1))

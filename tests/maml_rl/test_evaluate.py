@@ -6,15 +6,12 @@ import pytest
 import torch
 
 from maml_rl.evaluate import main
-from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure
 from maml_rl.options.presets import PRESETS
-from maml_rl.options.wiring import make_envs
+from maml_rl.options.wiring import make_algorithm, make_envs
 from maml_rl.options.yaml_file import load_yaml
-from maml_rl.reports.evaluation import inner_lrs, sample_tasks
 from maml_rl.rl.keys import Purpose, keyed
-from maml_rl.runs.checkpoint import State, save_checkpoint
-from maml_rl.schema.fields import merge
+from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from tests.maml_rl.test_train import train
 
 SMALL = ["--tasks", "3", "--episodes", "4", "--gradient-steps", "1"]
@@ -26,10 +23,9 @@ TOP = ["env", "checkpoints", "protocol", "results"]
 @pytest.fixture
 def walker(tmp_path):
     """A checkpoint of a policy that walks 0.1 m to the right at every step, almost without noise."""
-    policy = MlpPolicy(2, 2, ())
     theta = torch.tensor([0, 0, 0, 0, 1, 0, -20, -20], dtype=torch.float32)
-    config = merge(Config(), {"hidden_sizes": [], "horizon": 8, "min_log_std": -20.0, "inner_lr": 0.0})
-    return save_checkpoint(tmp_path, State(theta, 7, 0), policy, config)
+    config = configure(Config(), {"hidden_sizes": [], "horizon": 8, "min_log_std": -20.0, "inner_lr": 0.0})
+    return save_checkpoint(tmp_path, Checkpoint({"theta": theta}, 7, 0), config)
 
 
 def evaluate(tmp_path, *arguments: str) -> dict:
@@ -86,16 +82,16 @@ def test_training_validation_and_evaluation_share_no_task() -> None:
     [env] = make_envs(Config())
     training = [env.sample_tasks(100, keyed(Purpose.TASKS, seed, i)) for seed in range(3) for i in range(20)]
     splits = (Purpose.VALIDATION_TASKS, Purpose.EVALUATION_TASKS)
-    held_out = [sample_tasks(env, 100, seed, split) for seed in range(3) for split in splits]
+    held_out = [env.sample_tasks(100, keyed(split, seed)) for seed in range(3) for split in splits]
     everything = torch.cat(training + held_out)
     assert len(everything.unique(dim=0)) == len(everything)
 
 
 def test_later_steps_are_smaller_as_in_the_paper() -> None:
     paper = load_yaml(PRESETS / "halfcheetah-dir.yaml", Config())
-    assert inner_lrs(paper, 3) == [0.1, 0.05, 0.05]
-    assert inner_lrs(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", Config()), 3) == [0.1] * 3
-    assert inner_lrs(merge(paper, {"inner_steps": 2}), 3) == [0.1, 0.1, 0.05]
+    assert make_algorithm(paper).step_sizes(0, 3) == [0.1, 0.05, 0.05]
+    assert make_algorithm(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", Config())).step_sizes(0, 3) == [0.1] * 3
+    assert make_algorithm(configure(paper, {"inner_steps": 2})).step_sizes(0, 3) == [0.1, 0.1, 0.05]
 
 
 def test_algorithms_side_by_side(tmp_path, capsys) -> None:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import maml_rl
-from maml_rl.meta.inner_loop import adapt
+from maml_rl.meta.inner_loop import inner_step
+from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
 from tests.maml_rl.test_train import train
 
@@ -30,7 +31,8 @@ def test_adapting_is_the_inner_loop(policy) -> None:
     episodes = maml_rl.roll_out(policy, TASK)
     assert episodes.rewards.shape == (1, 2, 10)
     samples = make_samples(episodes, policy.config.discount, policy.config.gae_lambda)
-    expected = adapt(policy.policy, policy.theta[None], [samples], policy.config.inner_lr)[0]
+    inner_lr = policy.config.algorithm_options.inner_lr
+    expected = inner_step(policy.policy, policy.theta[None], samples, policy_gradient, inner_lr)[0]
     adapted = maml_rl.adapt(policy, TASK)
     assert adapted.gradient_steps == 1
     torch.testing.assert_close(adapted.theta, expected, rtol=0, atol=0)

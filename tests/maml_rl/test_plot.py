@@ -4,17 +4,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, configure
 from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.plot import group_runs, main
 from maml_rl.reports.figures import figure
 from maml_rl.runs.directory import read_run
-from maml_rl.schema.fields import merge
 
 
 def fixture_run(folder: Path, seed: int, inner_lr: float = 0.1, rows: int = 3) -> Path:
     folder.mkdir()
-    (folder / "config.yaml").write_text(dump_yaml(merge(Config(), {"seed": seed, "inner_lr": inner_lr})))
+    (folder / "config.yaml").write_text(dump_yaml(configure(Config(), {"seed": seed, "inner_lr": inner_lr})))
     lines = [
         {"iteration": i, "env_steps": 100 * (i + 1), "return/pre": -40.0 - seed, "return/post": -30.0 + i * seed}
         for i in range(rows)

@@ -24,9 +24,9 @@ TINY = [
     *("--hidden-sizes", "8", "--cg-iterations", "2", "--num-threads", "1", "--device", "cpu"),
 ]
 METRICS = [
-    *("iteration", "env_steps", "return/pre", "return/post", "loss", "kl", "line_search/accepted"),
-    *("line_search/backtracks", "policy/std", "inner_kl", "actions/outside", "episodes/lived", "episodes/diverged"),
-    *("time/collect", "time/adapt", "time/outer", "time/iteration"),
+    *("iteration", "env_steps", "return/pre", "return/post", "policy/std", "actions/outside", "episodes/lived"),
+    *("episodes/diverged", "loss", "kl", "line_search/accepted", "line_search/backtracks", "inner_kl"),
+    *("time/adapt", "time/collect", "time/outer", "time/iteration"),
 ]
 
 
@@ -66,7 +66,7 @@ def test_a_run_says_how_its_first_policy_begins(tmp_path, capsys) -> None:
 
 
 def test_a_run_of_an_earlier_version_resumes(tmp_path) -> None:
-    """Whose options named episodes for the curvature, and no output scale."""
+    """Its options named episodes for the curvature, and no output scale; its checkpoints each parameter by name."""
     run = tmp_path / "run"
     train(run, "--iterations", "1", "--curvature-stride", "1")
     path = run / "checkpoints" / "iteration-000001.safetensors"
@@ -80,7 +80,17 @@ def test_a_run_of_an_earlier_version_resumes(tmp_path) -> None:
         return yaml.safe_dump(values | {"curvature_episodes": 2}, sort_keys=False)
 
     (run / "config.yaml").write_text(earlier((run / "config.yaml").read_text()))
-    safetensors.torch.save_file(tensors, path, metadata | {"config": earlier(metadata["config"])})
+    names = {
+        "layer0.weight": (2, 8),
+        "layer0.bias": (8,),
+        "layer1.weight": (8, 2),
+        "layer1.bias": (2,),
+        "log_std": (2,),
+    }
+    parts = tensors["theta"].split([torch.Size(shape).numel() for shape in names.values()])
+    tensors = {name: part.reshape(shape) for (name, shape), part in zip(names.items(), parts, strict=True)}
+    metadata |= {"config": earlier(metadata["config"]), "format_version": "1"}
+    safetensors.torch.save_file(tensors, path, metadata)
     assert main(["--resume", str(run), "--iterations", "2"]) == 0
     assert len(metrics(run)) == 2
     assert yaml.safe_load((run / "config.yaml").read_text())["curvature_stride"] == 1

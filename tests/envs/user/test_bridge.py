@@ -10,6 +10,7 @@ from envs import KeyedGenerator, OracleEnv, make
 from envs.errors import FamilyError, WorkerError
 from envs.pictures.offscreen import RenderingError
 from envs.user.bridge import GymnasiumBridge
+from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.trajectories import Trajectories
@@ -95,7 +96,9 @@ def test_an_ended_simulation_rests(actions) -> None:
 def roll_out(env) -> Trajectories:
     policy = MlpPolicy(env.observation_size, env.action_size, (8,), discrete=env.discrete)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
-    return collect([env], policy, theta_M, env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1), H)
+    return collect(
+        [env], FeedForward(policy, theta_M), env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1), H
+    )
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -177,7 +180,7 @@ def test_an_exception_brings_its_traceback_and_the_next_reset_begins_anew(action
     env = bridge("Raises", 2)
     play(env, actions)
     with pytest.raises(WorkerError, match=r"(?s)Traceback.*in step.*UnpicklableError: the gripper is stuck$"):
-        [play(env, actions) for _ in range(5)]
+        [play(env, actions) for _ in range(10)]
     assert multiprocessing.active_children() == []
     play(env, actions)
 

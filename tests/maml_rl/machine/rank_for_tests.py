@@ -9,24 +9,25 @@ import os
 import signal
 import sys
 
+import maml_rl.runs.loop
 import maml_rl.train
 from envs.errors import FamilyError
 
 rank = int(os.environ["RANK"])
 restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
-real_update = maml_rl.train.meta_update
+real_iterate = maml_rl.runs.loop.iterate
 
 
-def update(config, env_parts, policy, state, *rest):
+def iterate(setting, checkpoint, announce):
     for kind, *when in json.loads(sys.argv[1]):
-        if when == [restarts, rank, state.iteration]:
+        if when == [restarts, rank, checkpoint.iteration]:
             if kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise {"raise": ArithmeticError, "user": FamilyError}[kind](f"fault of rank {rank}")
-    return real_update(config, env_parts, policy, state, *rest)
+    return real_iterate(setting, checkpoint, announce)
 
 
 if __name__ == "__main__":
-    maml_rl.train.meta_update = update
+    maml_rl.runs.loop.iterate = iterate
     arguments = [argument.replace("RANK", str(rank)) for argument in sys.argv[2:]]
     maml_rl.train.leave(maml_rl.train.main(arguments))

@@ -12,10 +12,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from maml_rl.algorithms.maml import initial_state, meta_update
 from maml_rl.machine.ranks import Ranks, join_ranks
-from maml_rl.options.config import Config
-from maml_rl.options.wiring import make_envs, make_policy
+from maml_rl.options.config import Config, configure
+from maml_rl.options.wiring import make_setting
+from maml_rl.runs.checkpoint import Checkpoint
+from maml_rl.runs.loop import iterate
 from maml_rl.train import main
 from tests.maml_rl.test_train import checkpoint_bytes, metrics, without_times
 
@@ -130,9 +131,9 @@ def one_rank(monkeypatch):
 
 
 def test_vectors_of_p_numbers_cross_the_network_and_nothing_else(one_rank, monkeypatch) -> None:
-    config = Config(num_tasks=2, episodes_per_task=3, horizon=10, hidden_sizes=(7,), cg_iterations=4, inner_steps=2)
-    env_parts = make_envs(config)
-    policy = make_policy(config, env_parts[0])
+    config = Config(num_tasks=2, episodes_per_task=3, horizon=10, hidden_sizes=(7,))
+    config = configure(config, {"cg_iterations": 4, "inner_steps": 2})
+    setting, alone = make_setting(config, one_rank), make_setting(config)
     sizes: list[int] = []
     real = dist.all_reduce
 
@@ -147,15 +148,15 @@ def test_vectors_of_p_numbers_cross_the_network_and_nothing_else(one_rank, monke
     for name in [*others, "gather", "gather_object", "reduce", "reduce_scatter", "scatter", "send", "recv", "isend"]:
         monkeypatch.setattr(dist, name, forbidden)
     monkeypatch.setattr(dist, "all_reduce", all_reduce)
-    start = initial_state(config, policy)
-    state, row = meta_update(config, env_parts, policy, start, ranks=one_rank)
+    start = Checkpoint(alone.initial_state(), 0, 0)
+    after, row = iterate(setting, start)
 
-    P = policy.num_parameters
+    P = setting.model.num_parameters
     evaluations = row["line_search/backtracks"] + row["line_search/accepted"]
-    gradient_and_products, metrics_of_rollouts = [1 + P] + [P] * config.cg_iterations, [3 * 11]
-    line_search = [2] * evaluations
-    assert sorted(sizes) == sorted(gradient_and_products + line_search + metrics_of_rollouts)
+    gradient_and_products, metrics_of_rollouts = [1 + P] + [P] * config.algorithm_options.cg_iterations, [3 * 12]
+    line_search, inner_kl = [2] * evaluations, [1]
+    assert sorted(sizes) == sorted(gradient_and_products + line_search + metrics_of_rollouts + inner_kl)
 
-    alone, row_alone = meta_update(config, env_parts, policy, start)
-    assert torch.equal(state.theta, alone.theta)
+    after_alone, row_alone = iterate(alone, start)
+    assert torch.equal(after.state["theta"], after_alone.state["theta"])
     assert without_times([row]) == without_times([row_alone])

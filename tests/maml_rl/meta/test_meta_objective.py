@@ -3,22 +3,33 @@ import dataclasses
 import pytest
 import torch
 
-from maml_rl.meta.inner_loop import adapt
+from maml_rl.meta import task_mean
+from maml_rl.meta.inner_loop import Inner, inner_loop, inner_step
 from maml_rl.meta.meta_objective import MetaObjective, meta_objective
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.rl import samples as samples_module
-from maml_rl.rl.losses import inner_loss
+from maml_rl.rl.losses import importance_ratio, policy_gradient
 from tests.maml_rl import finite_differences
+from tests.maml_rl.given_problem import GivenProblem
 
 INNER_LR = 0.3
 
 
-def objective_at(policy, theta, batches, post, inner_lr, *arguments, **options) -> MetaObjective:
+def objective_at(policy, theta, batches, post, inner_lr, stride=1, first=0) -> MetaObjective:
     """The meta-objective around theta [P]."""
-    thetas_M = [theta.expand(len(post.weights), -1)]
+    problem = GivenProblem(policy, [*batches, post])
+    inner = Inner(policy_gradient, inner_lr, len(batches))
+    path = inner_loop(problem, theta, inner)
+    return meta_objective(problem, path, inner, importance_ratio, stride, first)
+
+
+def adapt(policy, theta_M, batches, inner_lr) -> torch.Tensor:
     for batch in batches:
-        thetas_M.append(adapt(policy, thetas_M[-1], [batch], inner_lr))
-    return meta_objective(policy, thetas_M, batches, post, inner_lr, *arguments, **options)
+        theta_M = inner_step(policy, theta_M, batch, policy_gradient, inner_lr)
+    return theta_M
+
+
+def inner_loss(policy, theta_M, batch) -> torch.Tensor:
+    return policy_gradient(policy.at(theta_M)(batch.inputs), batch)
 
 
 @pytest.fixture(params=[1, 2], ids=["K=1", "K=2"])
@@ -64,7 +75,7 @@ def test_surrogate_and_kl_against_torch_distributions(five_parameters, batches, 
 
     def distribution(parameters: torch.Tensor) -> torch.distributions.Normal:
         adapted = adapt(five_parameters, parameters.expand(3, -1), batches, INNER_LR)
-        gaussian = five_parameters.distribution(adapted, post.observations)
+        gaussian = five_parameters.at(adapted)(post.inputs)
         return torch.distributions.Normal(gaussian.mean, gaussian.log_std.exp())
 
     old, new = distribution(theta), distribution(candidate)
@@ -103,23 +114,25 @@ def test_three_tasks_at_once_equal_three_runs_of_one(five_parameters, batches, p
 
 
 def test_chunks_of_tasks_equal_all_at_once(five_parameters, batches, post, theta, monkeypatch) -> None:
-    together = objective_at(five_parameters, theta, batches, post, INNER_LR)
-    monkeypatch.setattr(samples_module, "CACHE_ROWS", 14)
-    chunked = objective_at(five_parameters, theta, batches, post, INNER_LR)
-    torch.testing.assert_close(chunked.gradient, together.gradient)
-    torch.testing.assert_close(chunked.fisher_vector_product(theta), together.fisher_vector_product(theta))
-    assert chunked.evaluate(0.9 * theta) == pytest.approx(together.evaluate(0.9 * theta))
+    def values():
+        objective = objective_at(five_parameters, theta, batches, post, INNER_LR)
+        return objective.gradient, objective.fisher_vector_product(theta), objective.evaluate(0.9 * theta)
+
+    together = values()
+    monkeypatch.setattr(task_mean, "CACHE_ROWS", 14)
+    for chunked, whole in zip(values(), together, strict=True):
+        torch.testing.assert_close(chunked, whole)
 
 
 def test_curvature_on_a_part_of_the_steps_is_that_of_these_steps_alone(five_parameters, batches, post, theta) -> None:
     whole = objective_at(five_parameters, theta, batches, post, INNER_LR)
-    part = objective_at(five_parameters, theta, batches, post, INNER_LR, curvature_stride=2, curvature_first=1)
+    part = objective_at(five_parameters, theta, batches, post, INNER_LR, stride=2, first=1)
     assert torch.equal(part.gradient, whole.gradient)
     assert part.evaluate(0.9 * theta) == whole.evaluate(0.9 * theta)
     assert not torch.allclose(part.fisher_vector_product(theta), whole.fisher_vector_product(theta))
     # If the adapted policies are the same, it is the curvature of every second step as samples in their own right.
     second = objective_at(five_parameters, theta, [b.every(2, 1) for b in batches], post.every(2, 1), 0.0)
-    same = objective_at(five_parameters, theta, batches, post, 0.0, curvature_stride=2, curvature_first=1)
+    same = objective_at(five_parameters, theta, batches, post, 0.0, stride=2, first=1)
     torch.testing.assert_close(same.fisher_vector_product(theta), second.fisher_vector_product(theta))
 
 
@@ -141,12 +154,12 @@ def test_agrees_with_double_backward_through_the_whole_objective(draw_samples) -
     theta = torch.randn(policy.num_parameters, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     before, post = draw_samples(policy, seed=1), draw_samples(policy, seed=2)
     objective = objective_at(policy, theta, [before], post, INNER_LR)
-    old = policy.distribution(adapt(policy, theta.expand(3, -1), [before], INNER_LR), post.observations)
+    old = policy.at(adapt(policy, theta.expand(3, -1), [before], INNER_LR))(post.inputs)
 
     def surrogate_and_kl(x: torch.Tensor) -> torch.Tensor:
         theta_M = x.expand(3, -1)
         (step,) = torch.autograd.grad(inner_loss(policy, theta_M, before).sum(), theta_M, create_graph=True)
-        new = policy.distribution(theta_M - INNER_LR * step, post.observations)
+        new = policy.at(theta_M - INNER_LR * step)(post.inputs)
         ratio = (new.log_prob(post.actions) - old.log_prob(post.actions)).exp()
         loss = -(post.weights * post.advantages * ratio).sum() / 3
         return torch.stack([loss, (post.weights * old.kl_to(new)).sum() / 3])
@@ -167,7 +180,7 @@ def test_the_loss_around_theta_is_that_of_theta(five_parameters, batches, post, 
 
 def test_the_products_are_those_of_the_first_again(five_parameters, batches, post, theta, monkeypatch) -> None:
     """What they need of the data is made at the first product, and kept."""
-    monkeypatch.setattr(samples_module, "CACHE_ROWS", 7)  # one task at once
+    monkeypatch.setattr(task_mean, "CACHE_ROWS", 7)  # one task at once
     objective = objective_at(five_parameters, theta, batches, post, INNER_LR)
     first = objective.fisher_vector_product(theta)
     objective.fisher_vector_product(2 * theta)

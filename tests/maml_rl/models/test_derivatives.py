@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from envs import KeyedGenerator
-from maml_rl.models import derivatives, mlp_derivatives
+from maml_rl.models.derivatives import derivatives
 from maml_rl.models.policies import MlpPolicy
+from maml_rl.rl.losses import policy_gradient
 
 M = 3
 
@@ -39,27 +40,33 @@ def assert_close(fast: torch.Tensor, plain: torch.Tensor, tolerance: float) -> N
 
 
 def cast(samples, dtype: torch.dtype):
-    names = ("observations", "actions", "advantages", "weights")
+    names = ("inputs", "actions", "advantages", "weights")
     return type(samples)(*(getattr(samples, name).to(dtype) for name in names))
 
 
-def test_of_the_inner_loss(policy, draw_samples, precision) -> None:
+def test_of_a_loss(policy, draw_samples, precision) -> None:
     dtype, tolerance = precision
     samples = cast(draw_samples(policy, num_tasks=M, num_steps=30), dtype)
     theta_M = parameters(policy, 0, dtype)
-    fast = mlp_derivatives.inner_hessian(policy, theta_M, samples)
-    plain = derivatives.inner_hessian(policy, theta_M, samples)
+    fast = policy.derivatives(theta_M, samples.inputs)
+    plain = derivatives(policy.at, theta_M, samples.inputs)
+
+    def loss(distribution) -> torch.Tensor:
+        return policy_gradient(distribution, samples)
+
+    assert_close(fast.gradient(loss), plain.gradient(loss), tolerance)
+    of_fast, of_plain = fast.hessian(loss), plain.hessian(loss)
     for seed in range(3):
         v_M = torch.randn(theta_M.shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-        assert_close(fast(v_M), plain(v_M), tolerance)
+        assert_close(of_fast(v_M), of_plain(v_M), tolerance)
 
 
 def test_of_the_policy(policy, draw_samples, precision) -> None:
     dtype, tolerance = precision
     samples = cast(draw_samples(policy, num_tasks=M, num_steps=30), dtype)
     theta_M = parameters(policy, 0, dtype)
-    fast = mlp_derivatives.policy_derivatives(policy, theta_M, samples.observations)
-    plain = derivatives.policy_derivatives(policy, theta_M, samples.observations)
+    fast = policy.derivatives(theta_M, samples.inputs)
+    plain = derivatives(policy.at, theta_M, samples.inputs)
     generator = torch.Generator().manual_seed(1)
     u_M = torch.randn(theta_M.shape, dtype=dtype, generator=generator)
     w = policy.over_actions(*(torch.randn(part.shape, dtype=dtype, generator=generator) for part in plain.distribution))
@@ -68,3 +75,17 @@ def test_of_the_policy(policy, draw_samples, precision) -> None:
     for one, other in zip(fast.forward(u_M), plain.forward(u_M), strict=True):
         assert_close(one, other, tolerance)
     assert_close(fast.backward(w), plain.backward(w), tolerance)
+
+
+def test_of_a_loss_that_does_not_bend(draw_samples) -> None:
+    """Its gradient by the distribution is constant, and by the standard deviation nothing."""
+    policy = MlpPolicy(3, 2, (6,), "tanh")
+    samples = draw_samples(policy, num_tasks=M, num_steps=30)
+    theta_M = parameters(policy, 0, torch.float64)
+
+    def loss(distribution) -> torch.Tensor:
+        return (samples.weights * samples.advantages * distribution.mean.sum(-1)).sum(1)
+
+    fast, plain = policy.derivatives(theta_M, samples.inputs), derivatives(policy.at, theta_M, samples.inputs)
+    assert_close(fast.gradient(loss), plain.gradient(loss), 1e-10)
+    assert_close(fast.hessian(loss)(theta_M), plain.hessian(loss)(theta_M), 1e-10)

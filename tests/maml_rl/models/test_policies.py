@@ -42,7 +42,7 @@ def test_each_task_has_its_own_network(nonlinearity: str) -> None:
     policy = MlpPolicy(3, 2, (5, 4), nonlinearity)  # type: ignore[arg-type]
     theta_M = torch.stack([policy.initial_parameters(KeyedGenerator(seed)) for seed in range(2)])
     observations = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0))
-    distribution = policy.distribution(theta_M, observations)
+    distribution = policy.at(theta_M)(observations)
     function = {"relu": torch.relu, "tanh": torch.tanh}[nonlinearity]
     for i in range(2):
         sizes = [3 * 5, 5, 5 * 4, 4, 4 * 2, 2, 2]
@@ -70,7 +70,7 @@ def test_initial_parameters_are_xavier_with_zero_biases() -> None:
 def test_log_std_is_floored_and_stays_finite() -> None:
     policy = MlpPolicy(1, 1, (), min_log_std=-2.0)
     theta = torch.tensor([[0.5, 0.0, -500.0]], dtype=torch.float64, requires_grad=True)
-    distribution = policy.distribution(theta, torch.ones(1, 1, 1, dtype=torch.float64))
+    distribution = policy.at(theta)(torch.ones(1, 1, 1, dtype=torch.float64))
     assert distribution.log_std.item() == -2
     log_prob = distribution.log_prob(torch.zeros(1, 1, 1, dtype=torch.float64))
     (gradient,) = torch.autograd.grad(log_prob.sum(), theta)

@@ -2,15 +2,17 @@ from math import inf
 
 import pytest
 
-from maml_rl.options.config import Config
+from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.options.config import Config, annotations_of, configure, flat
 from maml_rl.options.yaml_file import dump_yaml, load_yaml
 from maml_rl.schema.bounds import Within
 from maml_rl.schema.errors import UsageError
-from maml_rl.schema.fields import merge
 
 
 def test_what_is_dumped_is_what_is_loaded(tmp_path) -> None:
-    config = merge(Config(), {"cg_damping": 0.0, "hidden_sizes": [64, 32], "inner_lr": 1e-7, "nonlinearity": "tanh"})
+    config = configure(
+        Config(), {"cg_damping": 0.0, "hidden_sizes": [64, 32], "inner_lr": 1e-7, "nonlinearity": "tanh"}
+    )
     path = tmp_path / "config.yaml"
     path.write_text(dump_yaml(config))
     assert load_yaml(path, Config(seed=9)) == config
@@ -20,7 +22,7 @@ def test_a_file_stands_above_the_base_and_leaves_the_rest(tmp_path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("inner_lr: 1e-3\nhidden_sizes: []\n")
     config = load_yaml(path, Config(num_tasks=7))
-    assert (config.inner_lr, config.hidden_sizes, config.num_tasks) == (1e-3, (), 7)
+    assert (config.algorithm_options.inner_lr, config.hidden_sizes, config.num_tasks) == (1e-3, (), 7)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_a_file_stands_above_the_base_and_leaves_the_rest(tmp_path) -> None:
 )
 def test_what_does_not_fit_is_named(values, parts) -> None:
     with pytest.raises(UsageError) as error:
-        merge(Config(), values)
+        configure(Config(), values)
     for part in parts:
         assert part in str(error.value)
     assert "\n" not in str(error.value)
@@ -62,6 +64,32 @@ def test_bounds() -> None:
 def test_options_of_an_earlier_version_are_read_from_what_a_run_wrote(tmp_path, episodes: int, stride: int) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"episodes_per_task: 20\ncurvature_episodes: {episodes}\n")
-    assert load_yaml(path, Config(), stored=True).curvature_stride == stride
+    assert load_yaml(path, Config(), stored=True).algorithm_options.curvature_stride == stride
     with pytest.raises(UsageError, match="curvature_episodes: unknown option"):
         load_yaml(path, Config())
+
+
+def test_another_algorithm_takes_over_the_options_that_both_have() -> None:
+    config = configure(Config(), {"max_kl": 0.3, "inner_steps": 2})
+    oracle = configure(config, {"algorithm": "oracle", "cg_iterations": 7})
+    assert (oracle.algorithm_options.max_kl, oracle.algorithm_options.cg_iterations) == (0.3, 7)
+    assert "inner_steps" not in flat(oracle)
+    assert configure(oracle, {"algorithm": "maml"}).algorithm_options.inner_steps == 1
+
+
+def test_an_option_of_another_algorithm_is_refused_by_name_and_passed_over_in_a_preset() -> None:
+    values = {"algorithm": "pretrain", "inner_steps": 2}
+    with pytest.raises(
+        UsageError, match=r"^inner_steps: not an option of pretrain, allowed with --algorithm maml, fomaml$"
+    ):
+        configure(Config(), values)
+    assert configure(Config(), values, lenient=True).algorithm == "pretrain"
+    with pytest.raises(UsageError, match="iner_steps: unknown option"):
+        configure(Config(), {"iner_steps": 2}, lenient=True)
+
+
+def test_the_options_of_a_run_are_all_there_by_name() -> None:
+    for algorithm in ALGORITHMS:
+        values = flat(configure(Config(), {"algorithm": algorithm}))
+        assert values.keys() == annotations_of(algorithm).keys()
+        assert configure(Config(), values) == configure(Config(), {"algorithm": algorithm})

@@ -1,16 +1,18 @@
 """Presets by name: --preset, and the files of configs/."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 import envs
-from maml_rl.options.command_line import Options, parse_command_line
-from maml_rl.options.config import Config
+from maml_rl.options.command_line import parse_command_line
+from maml_rl.options.config import Config, flat
 from maml_rl.options.presets import PRESETS, load_preset, preset_names
 from maml_rl.options.wiring import make_envs, make_policy
 from maml_rl.options.yaml_file import load_yaml
+from maml_rl.schema.errors import UsageError
 
 SHIPPED = [(None, env) for env in envs.ENVS]
 SHIPPED += [(name, env) for name in preset_names(envs.ENVS) for env in envs.ENVS if name in preset_names([env])]
@@ -19,8 +21,10 @@ FREE = {"algorithm", "seed", "device", "physics", "warp_contacts", "warp_constra
 FREE |= {"checkpoint_every", "keep_best", "validate_every", "video_every"}
 
 
-def parse(*argv: str) -> Options:
-    return parse_command_line(argv, "train", "", list(envs.ENVS))
+def parse(*argv: str) -> SimpleNamespace:
+    """All options by name."""
+    config, _ = parse_command_line(argv, "train", "", list(envs.ENVS))
+    return SimpleNamespace(**flat(config))
 
 
 def test_the_names_are_the_folders_with_families_in_them() -> None:
@@ -46,7 +50,7 @@ def test_a_shipped_preset_makes_an_env_and_a_policy(name, env) -> None:
 @pytest.mark.parametrize(("name", "env"), [each for each in SHIPPED if each[0]])
 def test_a_published_protocol_does_not_depend_on_the_defaults(name, env) -> None:
     said = yaml.safe_load((PRESETS / name / f"{env}.yaml").read_text())
-    assert {field.name for field in dataclasses.fields(Config)} - FREE == set(said)
+    assert flat(Config()).keys() - FREE == set(said)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +85,7 @@ def test_a_preset_stands_above_the_defaults_below_the_file_and_the_flags(tmp_pat
 def test_the_variant_promp_and_its_preset_are_one() -> None:
     preset = load_yaml(PRESETS / "promp" / "ant-dir.yaml", Config())
     for argv in (["--preset", "promp"], ["--variant", "promp"], ["--preset", "promp", "--variant", "promp"]):
-        config = parse("--env", "ant-dir", *argv)
-        assert {name: getattr(config, name) for name in vars(preset)} == vars(preset)
+        assert vars(parse("--env", "ant-dir", *argv)) == flat(preset)
 
 
 def test_a_file_chooses_the_family_of_a_preset(tmp_path) -> None:
@@ -101,3 +104,29 @@ def test_help_shows_the_values_of_the_preset(capsys) -> None:
     assert "default: 576" in text
     for name in preset_names(envs.ENVS):
         assert name in text
+
+
+def test_another_algorithm_takes_from_a_preset_what_it_has(capsys) -> None:
+    config = parse("--env", "halfcheetah-vel", "--algorithm", "oracle")
+    preset = parse("--env", "halfcheetah-vel")
+    assert (config.max_kl, config.num_tasks, config.iterations) == (preset.max_kl, preset.num_tasks, preset.iterations)
+    assert not hasattr(config, "inner_steps")
+    with pytest.raises(
+        UsageError, match="--inner-steps: not an option of oracle, allowed with --algorithm maml, fomaml"
+    ):
+        parse("--algorithm", "oracle", "--inner-steps", "2")
+    with pytest.raises(SystemExit):
+        parse("--algorithm", "oracle", "--help")
+    text = capsys.readouterr().out
+    assert "--max-kl" in text
+    assert "--inner-steps" not in text
+
+
+def test_a_file_cannot_have_options_of_another_algorithm(tmp_path) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text("algorithm: oracle\ninner_steps: 2\n")
+    with pytest.raises(UsageError, match=r"options\.yaml: inner_steps: not an option of oracle"):
+        parse("--config", str(file))
+    file.write_text("algorithm: oracle\nmax_kl: 0.3\n")
+    assert parse("--config", str(file)).max_kl == 0.3
+    assert parse("--config", str(file), "--algorithm", "pretrain").algorithm == "pretrain"

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,25 +12,31 @@ from PIL import Image
 import envs.pictures.mujoco_renderer
 from envs.pictures.offscreen import RenderingError
 from maml_rl import evaluate
-from maml_rl.algorithms.maml import initial_state
 from maml_rl.options.config import Config
 from maml_rl.options.presets import PRESETS
-from maml_rl.options.wiring import make_envs, make_policy
-from maml_rl.reports.evaluation import adapt_and_roll_out, sample_tasks
+from maml_rl.options.wiring import make_envs, make_setting
+from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import CAPTION, episodes_side_by_side, replay, write_video
-from maml_rl.rl.keys import Purpose
+from maml_rl.rl.keys import Draws, Purpose, keyed
 from tests.maml_rl.test_train import train
 
 SIZE = (96, 64)
 
 
+DRAWS = Draws(Purpose.EVALUATION_EPISODES, 1)
+
+
 def adapted(env: str, horizon: int, num_tasks: int = 2):
+    """What `episodes_side_by_side` takes first: the family's name, how it is made, tasks, and their adaptation."""
     config = Config(env=env, num_tasks=num_tasks, episodes_per_task=2, horizon=horizon, hidden_sizes=(8,))
-    env_parts = make_envs(config)
-    policy = make_policy(config, env_parts[0])
-    tasks = sample_tasks(env_parts[0], num_tasks, 1, Purpose.EVALUATION_TASKS)
-    theta = initial_state(config, policy).theta
-    return config, tasks, adapt_and_roll_out(config, env_parts, policy, theta, tasks, 1, 1, Purpose.EVALUATION_EPISODES)
+    setting = make_setting(config)
+    tasks = setting.env_parts[0].sample_tasks(num_tasks, keyed(Purpose.EVALUATION_TASKS, 1))
+    adaptation = adapt_and_roll_out(setting.algorithm, setting.initial_state(), setting.rollouts(tasks, DRAWS), 1)
+
+    def make_env(num_tasks: int, episodes: int):
+        return make_envs(dataclasses.replace(config, num_tasks=num_tasks, episodes_per_task=episodes), parts=1)[0]
+
+    return env, make_env, tasks, adaptation
 
 
 def decode(path) -> tuple[dict, list[np.ndarray]]:
@@ -41,8 +48,8 @@ def decode(path) -> tuple[dict, list[np.ndarray]]:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # imageio-ffmpeg's reader leaves its pipes to the collector
 def test_a_two_frame_video_decoded_again(tmp_path) -> None:
-    config, tasks, adaptation = adapted("navigation-2d", horizon=1)
-    frames, fps = episodes_side_by_side(config, tasks, adaptation, 1, Purpose.EVALUATION_EPISODES, *SIZE)
+    shown = adapted("navigation-2d", horizon=1)
+    frames, fps = episodes_side_by_side(*shown, DRAWS, SIZE)
     write_video(tmp_path / "film.mp4", frames, fps)
     meta, pictures = decode(tmp_path / "film.mp4")
     assert meta["size"] == (2 * SIZE[0], 2 * (SIZE[1] + CAPTION))  # two policies beside, two tasks below each other
@@ -53,8 +60,8 @@ def test_a_two_frame_video_decoded_again(tmp_path) -> None:
 
 
 def test_a_gif_shows_real_time(tmp_path) -> None:
-    config, tasks, adaptation = adapted("navigation-2d", horizon=5, num_tasks=1)
-    frames, fps = episodes_side_by_side(config, tasks, adaptation, 1, Purpose.EVALUATION_EPISODES, *SIZE)
+    shown = adapted("navigation-2d", horizon=5, num_tasks=1)
+    frames, fps = episodes_side_by_side(*shown, DRAWS, SIZE)
     write_video(tmp_path / "film.gif", frames, fps)
     with Image.open(tmp_path / "film.gif") as film:
         assert film.size == (2 * SIZE[0], SIZE[1] + CAPTION)
@@ -64,10 +71,10 @@ def test_a_gif_shows_real_time(tmp_path) -> None:
 
 @pytest.mark.parametrize("env", ["navigation-2d", "halfcheetah-vel"])
 def test_the_states_drawn_are_those_that_were_rolled_out(env) -> None:
-    config, tasks, adaptation = adapted(env, horizon=12, num_tasks=3)
+    _, make_env, tasks, adaptation = adapted(env, horizon=12, num_tasks=3)
     for k, trajectories in enumerate(adaptation.trajectories):
         # [2, E, H + 1, S]
-        states = replay(config, tasks[:2], trajectories.tasks(slice(2)), 1, Purpose.EVALUATION_EPISODES, k)
+        states = replay(make_env(2, 2), tasks[:2], trajectories.tasks(slice(2)), DRAWS.phase(k))
         seen = trajectories.observations[:2]
         drawn = states[:, :, :-1] if env == "navigation-2d" else states[:, :, :-1, 1:]
         expected = seen[..., : drawn.shape[-1]]
@@ -77,9 +84,9 @@ def test_the_states_drawn_are_those_that_were_rolled_out(env) -> None:
 
 
 def test_half_cheetahs_are_drawn_by_mujoco() -> None:
-    config, tasks, adaptation = adapted("halfcheetah-vel", horizon=30, num_tasks=1)
+    shown = adapted("halfcheetah-vel", horizon=30, num_tasks=1)
     try:
-        frames, fps = episodes_side_by_side(config, tasks, adaptation, 1, Purpose.EVALUATION_EPISODES, *SIZE)
+        frames, fps = episodes_side_by_side(*shown, DRAWS, SIZE)
     except RenderingError as error:
         pytest.skip(str(error))
     pictures = list(frames)

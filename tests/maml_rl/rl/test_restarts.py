@@ -7,6 +7,7 @@ import torch
 
 import envs
 from envs import KeyedGenerator
+from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.trajectories import Trajectories
@@ -22,7 +23,7 @@ def roll_out(name: str, parts: tuple[int, ...] = (M,), num_threads: int = 1, hor
     policy = MlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=3.0)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
-    return collect(env_parts, policy, theta_M, tasks, KeyedGenerator(0, 1), horizon)
+    return collect(env_parts, FeedForward(policy, theta_M), tasks, KeyedGenerator(0, 1), horizon)
 
 
 @pytest.mark.parametrize("name", FALLING)
@@ -111,7 +112,7 @@ def test_the_mean_return_favours_neither_short_nor_long_episodes() -> None:
     horizon, env = 20, Coin(20, 200)
     policy = MlpPolicy(1, 1, ())
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(20, -1)
-    trajectories = collect([env], policy, theta_M, torch.zeros(20, 1), KeyedGenerator(3), horizon)  # type: ignore[list-item]
+    trajectories = collect([env], FeedForward(policy, theta_M), torch.zeros(20, 1), KeyedGenerator(3), horizon)  # type: ignore[list-item]
     true = (1 - 0.9**horizon) / 0.1
     error = float(trajectories.returns().std()) / 4000**0.5
     assert trajectories.mean_return() == pytest.approx(true, abs=4 * error)

@@ -7,6 +7,7 @@ import envs
 from envs import KeyedGenerator
 from envs.toys.navigation import Navigation2D
 from maml_rl.machine import threads as parallel
+from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.trajectories import Trajectories
@@ -22,7 +23,7 @@ def roll_out(
     policy = MlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=log_std)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
-    return collect(env_parts, policy, theta_M, tasks, KeyedGenerator(0, key), H)
+    return collect(env_parts, FeedForward(policy, theta_M), tasks, KeyedGenerator(0, key), H)
 
 
 @pytest.fixture(params=list(envs.ENVS))
@@ -77,7 +78,7 @@ def test_an_error_in_one_part_ends_the_others_at_once(monkeypatch) -> None:
     policy = MlpPolicy(20, 6, (8,))
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(2, -1)
     with pytest.raises(KeyError, match="physics"):
-        collect(env_parts, policy, theta_M, torch.ones(2, 1), KeyedGenerator(0), horizon=100_000)
+        collect(env_parts, FeedForward(policy, theta_M), torch.ones(2, 1), KeyedGenerator(0), horizon=100_000)
     assert steps < 10_000
 
 
@@ -108,7 +109,7 @@ def test_each_task_acts_by_its_own_policy() -> None:
     right[4:6], left[4:6] = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0])  # the bias
     right[:4] = left[:4] = 0
     goals = torch.tensor([[0.5, 0.0], [0.5, 0.0]])
-    trajectories = collect([env], policy, torch.stack([right, left]), goals, KeyedGenerator(0), horizon=8)
+    trajectories = collect([env], FeedForward(policy, torch.stack([right, left])), goals, KeyedGenerator(0), horizon=8)
     assert trajectories.first.sum(dim=-1).tolist() == [[5] * 3, [8] * 3]  # five steps of 0.1 m to the goal
     assert trajectories.times[0].tolist() == [[0, 1, 2, 3, 4, 0, 1, 2]] * 3
     assert trajectories.terminated[0].nonzero()[:, 1].tolist() == [4] * 3
@@ -133,7 +134,9 @@ def test_a_diverged_episode_is_masked_and_counted() -> None:
         return step(actions)
 
     env.step = failing_step  # type: ignore[method-assign]
-    trajectories = collect([env], policy, theta_M, env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(1), H)
+    trajectories = collect(
+        [env], FeedForward(policy, theta_M), env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(1), H
+    )
     assert trajectories.diverged.nonzero().tolist() == [[1, 2]]
     assert not trajectories.mask[1, 2].any()
     assert trajectories.num_steps() == (M * E - 1) * H

@@ -8,29 +8,56 @@ from envs import KeyedGenerator
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.yaml_file import dump_yaml
-from maml_rl.runs.checkpoint import State, latest_checkpoint, load_checkpoint, save_checkpoint
+from maml_rl.runs.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.schema.errors import UsageError
 
 POLICY = MlpPolicy(3, 2, (4,))
-STATE = State(POLICY.initial_parameters(KeyedGenerator(1)), iteration=12, env_steps=345)
+STATE = {"theta": POLICY.initial_parameters(KeyedGenerator(1)), "alpha": torch.rand(3)}
+CHECKPOINT = Checkpoint(STATE, iteration=12, env_steps=345)
+
+
+def begin(_: Config):
+    return POLICY, STATE
+
+
+def begin_larger(_: Config):
+    return POLICY, STATE | {"theta": torch.zeros(7)}
+
+
+def begin_smaller(_: Config):
+    return POLICY, {"theta": STATE["theta"]}
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path) -> None:
-    path = save_checkpoint(tmp_path, STATE, POLICY, Config())
+    path = save_checkpoint(tmp_path, CHECKPOINT, Config())
     assert path.name == "iteration-000012.safetensors"
-    loaded, config = load_checkpoint(path, lambda _: POLICY)
+    loaded, config = load_checkpoint(path, begin)
     assert config == Config()
-    assert torch.equal(loaded.theta, STATE.theta)
+    assert loaded.state.keys() == STATE.keys()
+    assert all(torch.equal(loaded.state[name], STATE[name]) for name in STATE)
     assert (loaded.iteration, loaded.env_steps) == (12, 345)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]  # no temporary file stays behind
     with safetensors.safe_open(path, framework="pt") as file:
         assert file.metadata()["config"] == dump_yaml(Config())
-        assert set(file.keys()) == set(POLICY.parameter_shapes)
+        assert set(file.keys()) == {"theta", "alpha"}
+
+
+def test_a_checkpoint_of_format_1_has_the_policy_s_parameters_by_name(tmp_path) -> None:
+    parameters = {name: part[0].contiguous() for name, part in POLICY.unflatten(STATE["theta"][None]).items()}
+    metadata = {"format_version": "1", "iteration": "12", "env_steps": "345", "config": "inner_lr: 0.3\n"}
+    path = tmp_path / "iteration-000012.safetensors"
+    path.write_bytes(safetensors.torch.save(parameters, metadata))
+    loaded, config = load_checkpoint(path, lambda _: (POLICY, {"theta": STATE["theta"]}))
+    assert torch.equal(loaded.state["theta"], STATE["theta"])
+    assert (loaded.iteration, loaded.env_steps, config.algorithm_options.inner_lr) == (12, 345, 0.3)
+    path.write_bytes(safetensors.torch.save(parameters | {"log_std": torch.zeros(3)}, metadata))
+    with pytest.raises(UsageError, match=r"log_std: torch.float32 \(3,\), allowed: torch.float32 \(2,\)"):
+        load_checkpoint(path, lambda _: (POLICY, {"theta": STATE["theta"]}))
 
 
 def test_the_latest_is_the_one_of_the_most_iterations(tmp_path) -> None:
     for iteration in (5, 100, 20):
-        save_checkpoint(tmp_path, dataclasses.replace(STATE, iteration=iteration), POLICY, Config())
+        save_checkpoint(tmp_path, dataclasses.replace(CHECKPOINT, iteration=iteration), Config())
     assert latest_checkpoint(tmp_path).name == "iteration-000100.safetensors"
 
 
@@ -38,31 +65,32 @@ def test_bad_checkpoints_are_named(tmp_path) -> None:
     with pytest.raises(UsageError, match="allowed: a run with a checkpoint"):
         latest_checkpoint(tmp_path)
     with pytest.raises(UsageError, match="cannot be read"):
-        load_checkpoint(tmp_path / "iteration-000001.safetensors", lambda _: POLICY)
-    path = save_checkpoint(tmp_path, STATE, POLICY, Config())
-    with pytest.raises(UsageError, match=r"layer0.bias: torch.float32 \(4,\), allowed: torch.float32 \(5,\)"):
-        load_checkpoint(path, lambda _: dataclasses.replace(POLICY, hidden_sizes=(5,)))
-    with pytest.raises(UsageError, match=r"layer1.bias: torch.float32 \(2,\), allowed: torch.float32 \(4,\)"):
-        load_checkpoint(path, lambda _: dataclasses.replace(POLICY, hidden_sizes=(4, 4)))
+        load_checkpoint(tmp_path / "iteration-000001.safetensors", begin)
+    path = save_checkpoint(tmp_path, CHECKPOINT, Config())
+    with pytest.raises(UsageError, match=r"theta: torch.float32 \(28,\), allowed: torch.float32 \(7,\)"):
+        load_checkpoint(path, begin_larger)
+    with pytest.raises(UsageError, match=r"alpha: torch.float32 \(3,\), allowed: none"):
+        load_checkpoint(path, begin_smaller)
     whole = path.read_bytes()
     for content in (whole[:-1], whole[:100], b"", b"\x80\x04pickle"):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="cannot be read"):
-            load_checkpoint(path, lambda _: POLICY)
+            load_checkpoint(path, begin)
         assert path.read_bytes() == content
     path.write_bytes(whole)
     with pytest.raises(UsageError, match="metadata say iteration 12"):
-        load_checkpoint(path.rename(tmp_path / "iteration-000013.safetensors"), lambda _: POLICY)
-    broken = save_checkpoint(tmp_path, dataclasses.replace(STATE, theta=STATE.theta / 0), POLICY, Config())
+        load_checkpoint(path.rename(tmp_path / "iteration-000013.safetensors"), begin)
+    infinite = dataclasses.replace(CHECKPOINT, state=STATE | {"alpha": torch.ones(3) / 0})
+    broken = save_checkpoint(tmp_path, infinite, Config())
     with pytest.raises(UsageError, match="not finite"):
-        load_checkpoint(broken, lambda _: POLICY)
+        load_checkpoint(broken, begin)
     path.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
     with pytest.raises(UsageError, match="it is not a checkpoint of maml_rl"):
-        load_checkpoint(path, lambda _: POLICY)
+        load_checkpoint(path, begin)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch) -> None:
-    path = save_checkpoint(tmp_path, STATE, POLICY, Config())
+    path = save_checkpoint(tmp_path, CHECKPOINT, Config())
     before = path.read_bytes()
 
     def full_disk(descriptor: int) -> None:
@@ -70,6 +98,6 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(OSError, match="no space left"):
-        save_checkpoint(tmp_path, dataclasses.replace(STATE, env_steps=0), POLICY, Config())
+        save_checkpoint(tmp_path, dataclasses.replace(CHECKPOINT, env_steps=0), Config())
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -1,0 +1,45 @@
+"""First-order MAML: MAML whose outer step takes the inner loop's Hessians as zero (Finn et al. 2017, section 5.2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from envs import KeyedGenerator
+from maml_rl.meta.adaptation import gradient_steps
+from maml_rl.meta.algorithm import Actor, Metrics, State
+from maml_rl.meta.inner_loop import Inner, InnerOptions, inner_loop
+from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
+from maml_rl.meta.problem import Problem
+from maml_rl.models.model import Model
+
+
+@dataclass(frozen=True)
+class FomamlOptions(InnerOptions, TrustRegionOptions):
+    """Options of first-order MAML."""
+
+
+@dataclass(frozen=True)
+class Fomaml:
+    """Descend on each task, and move theta as the adapted parameters would like to move: J_i = I."""
+
+    options: FomamlOptions
+
+    @property
+    def trained_steps(self) -> int:
+        return self.options.inner_steps
+
+    def init(self, model: Model, generator: KeyedGenerator) -> State:
+        return {"theta": model.initial_parameters(generator)}
+
+    def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
+        inner = Inner(problem.loss, self.options.inner_lr, self.options.inner_steps, first_order=True)
+        with problem.watch("adapt"):
+            path = inner_loop(problem, state["theta"], inner)
+        with problem.watch("outer"):
+            step, metrics = meta_step(problem, state["theta"], path, inner, problem.outer_loss, self.options)
+        return {"theta": step.theta}, metrics
+
+    def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
+        return gradient_steps(problem, state["theta"], self.step_sizes(first, first + steps), first)
+
+    def step_sizes(self, first: int, last: int) -> list[float]:
+        return self.options.inner_lrs(first, last)

@@ -1,0 +1,41 @@
+"""Exit statuses, once for all commands."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from envs.errors import FamilyError, WorkerError
+from maml_rl.machine.ranks import SaidByFirstRank
+from maml_rl.machine.stop_signals import Interrupted
+from maml_rl.schema.errors import UsageError
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+INTERRUPTED, READER_GONE = 128 + 2, 128 + 13  # as a shell says it of SIGINT and SIGPIPE
+
+
+def exit_status(command: str, work: Callable[[], int]) -> int:
+    """Do the work of a command, and return the exit status: its own, or that of what it raised.
+
+    2 for bad input and 1 for a failed worker process of a user's environment, each with one line on standard error that
+    begins with the command's name; 128 + the signal after SIGINT, SIGTERM and SIGHUP, and if the reader of standard
+    output has gone.
+    """
+    try:
+        status = work()
+        sys.stdout.flush()
+        return status
+    except SaidByFirstRank:
+        return BAD_INPUT
+    except (UsageError, FamilyError) as error:
+        print(f"{command}: {error}".replace("\n", "\\n"), file=sys.stderr)
+        return BAD_INPUT
+    except WorkerError as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return FAILED
+    except Interrupted as interrupted:
+        return interrupted.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush goes nowhere
+        return READER_GONE

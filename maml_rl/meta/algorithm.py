@@ -1,0 +1,76 @@
+"""What an algorithm is: a state, an update of it, and how it adapts to a task."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from envs import KeyedGenerator
+from maml_rl.meta.problem import Problem
+from maml_rl.models.distributions import Distribution
+from maml_rl.models.model import Model
+
+State = dict[str, Tensor]  # "theta" [P], and what else the algorithm learns or keeps; checkpointed by name
+Metrics = dict[str, float | int | bool]
+Memory = Tensor | None  # what an actor remembers of an episode, [M, E, ...]
+
+
+class Actor(Protocol):
+    """The policies of M tasks, as they act."""
+
+    @property
+    def theta_M(self) -> Tensor:
+        """[M, P], on the device and in the dtype that the actor computes in."""
+        ...
+
+    def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
+        """The distributions at inputs [M, E, ...], and the memory that goes to the next step. It begins as None."""
+        ...
+
+    def tasks(self, rows: slice) -> "Actor":
+        """The policies of some of the tasks."""
+        ...
+
+
+class FeedForward:
+    """An actor without memory: a model at theta_M [M, P]."""
+
+    def __init__(self, model: Model, theta_M: Tensor) -> None:
+        self.model, self.theta_M = model, theta_M
+        self._at = model.at(theta_M)
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
+        return self._at(inputs), memory
+
+    def tasks(self, rows: slice) -> "FeedForward":
+        return FeedForward(self.model, self.theta_M[rows])
+
+
+class Algorithm(Protocol):
+    """One paper. Its options are a frozen dataclass beside it, its name is in `maml_rl.algorithms.catalogue`."""
+
+    @property
+    def trained_steps(self) -> int:
+        """Steps of adaptation that training takes, after which validation measures the policy."""
+        ...
+
+    def init(self, model: Model, generator: KeyedGenerator) -> State:
+        """The state of a new run."""
+        ...
+
+    def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
+        """One iteration. Returns the new state, and what to log."""
+        ...
+
+    def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
+        """Actors after first, first + 1, ..., first + steps steps of adaptation, the first of them the state's own.
+
+        first: steps that the state has had before. What a step learns from is drawn when the next actor is asked for.
+        """
+        ...
+
+    def step_sizes(self, first: int, last: int) -> list[float]:
+        """Step sizes of `adapt`'s gradient steps first to last - 1, to be reported."""
+        ...

@@ -1,0 +1,82 @@
+"""An outer step by a trust region: from a path of the inner loop to new parameters."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from maml_rl.meta.algorithm import Metrics
+from maml_rl.meta.inner_loop import Inner, Path
+from maml_rl.meta.meta_objective import meta_objective
+from maml_rl.meta.problem import OuterLoss, Problem
+from maml_rl.meta.trust_region import Step, trust_region_step
+from maml_rl.schema.bounds import Count, Within
+
+
+@dataclass(frozen=True)
+class TrustRegionOptions:
+    """Options of algorithms with a trust-region outer step (Schulman et al. 2015)."""
+
+    max_kl: Annotated[float, Within(0, open_low=True)] = 0.02
+    """Trust region of a meta-update: largest mean KL divergence of the adapted policies, in nats (the paper: 0.01)."""
+    cg_iterations: Count = 5
+    """Conjugate-gradient iterations, one Fisher-vector product each (the paper: 10)."""
+    cg_damping: Annotated[float, Within(0)] = 1e-5
+    """Added to the diagonal of the Fisher matrix."""
+    curvature_stride: Count = 10
+    """The Fisher-vector products are computed on every n-th step of all episodes; 1 takes all steps (the paper).
+    Gradient, surrogate loss and KL test always see all."""
+    max_backtracks: Count = 15
+    """Candidates of the line search."""
+    backtrack_ratio: Annotated[float, Within(0, 1, open_low=True)] = 0.8
+    """Length of each candidate of the line search over the one before."""
+
+
+def meta_step(
+    problem: Problem, point: Tensor, path: Path, inner: Inner, outer_loss: OuterLoss, options: TrustRegionOptions
+) -> tuple[Step, Metrics]:
+    """Move the point, theta [P] or theta and alpha [2 P], down the outer loss. Returns the step, and what to log."""
+    # Another first step in each iteration, so that no step of an episode is never seen.
+    first = int(problem.random.integers(options.curvature_stride))
+    objective = meta_objective(problem, path, inner, outer_loss, options.curvature_stride, first)
+    step = trust_region_step(
+        point,
+        objective.loss,
+        objective.gradient,
+        objective.fisher_vector_product,
+        objective.evaluate,
+        max_kl=options.max_kl,
+        cg_iterations=options.cg_iterations,
+        cg_damping=options.cg_damping,
+        max_backtracks=options.max_backtracks,
+        backtrack_ratio=options.backtrack_ratio,
+    )
+    metrics: Metrics = {
+        "loss": step.loss,
+        "kl": step.kl,
+        "line_search/accepted": step.accepted,
+        "line_search/backtracks": step.backtracks,
+    }
+    if inner.steps:
+        metrics["inner_kl"] = inner_kl(problem, path, options.curvature_stride, first)
+    return step, metrics
+
+
+def inner_kl(problem: Problem, path: Path, stride: int = 1, first: int = 0) -> float:
+    """KL(before || after the inner loop), a mean over the first batch's steps and over tasks (nats).
+
+    If the standard deviation stays, sqrt(2 KL) is how far the inner loop moves the mean action, in standard deviations.
+    stride, first: of the steps that it is computed on.
+    """
+    batch = path.batches[0].every(stride, first)
+
+    @torch.no_grad()
+    def kls(tasks: slice) -> Tensor:
+        part = batch.tasks(tasks)
+        before, after = (
+            problem.model.at(theta_M[tasks])(part.inputs) for theta_M in (path.thetas_M[0], path.thetas_M[-1])
+        )
+        return (part.weights * before.kl_to(after)).sum(dim=1)  # type: ignore[arg-type] # of the same kind
+
+    return float(problem.mean(kls, batch))

@@ -1,0 +1,76 @@
+"""What an iteration's episodes tell, over the tasks of all ranks."""
+
+import zlib
+from math import nan
+
+import torch
+from torch import Tensor
+
+from maml_rl.meta.algorithm import Metrics
+from maml_rl.models.distributions import Categorical
+from maml_rl.rl.rollouts import Rollouts
+
+
+def return_metrics(rollouts: Rollouts, theta: Tensor) -> Metrics:
+    """Returns before and after adaptation, lengths of episodes, and how random the policy theta [P] is now.
+
+    `env_steps` are those of this iteration. Raises RuntimeError if the ranks have come to different parameters.
+    """
+    sums = _sums_over_ranks(rollouts, theta)
+    pre, last = sums[0], sums[-1]
+    discrete = rollouts.model.discrete
+    metrics: Metrics = {
+        "env_steps": round(sum(each["steps"] for each in sums)),
+        "return/pre": _ratio(pre["return"], pre["episodes"]),
+        "return/post": _ratio(last["return"], last["episodes"]),
+        **(
+            {"policy/entropy": _ratio(last["entropy"], last["tasks"])}
+            if discrete
+            else {"policy/std": rollouts.model.mean_std(theta), "actions/outside": _ratio(pre["outside"], pre["steps"])}
+        ),
+        "episodes/lived": _ratio(pre["lived"], pre["episodes"] * rollouts.horizon),
+        "episodes/diverged": round(sum(each["diverged"] for each in sums)),
+    }
+    for key, part in (("success/pre", pre), ("success/post", last)):
+        if part["rated"]:
+            metrics[key] = part["successes"] / part["rated"]
+    return metrics
+
+
+def _sums_over_ranks(rollouts: Rollouts, theta: Tensor) -> list[dict[str, float]]:
+    """`Trajectories.sums` of each rollout, over the tasks of all ranks; in the last also sums of what tasks have.
+
+    All of them cross the network in one piece, and with them a checksum of theta: ranks that had come to different
+    parameters would go on to learn nonsense.
+    """
+    trajectories = [rollouts.trajectories[k] for k in sorted(rollouts.trajectories)]
+    checksum = float(zlib.crc32(theta.cpu().numpy().tobytes()))
+    bound = rollouts.env_parts[0].action_bound
+    extra = {"entropy": 0.0, "tasks": 0.0, "ranks": 0.0, "checksum": 0.0}
+    sums = [each.sums(bound) | extra for each in trajectories]
+    entropy = _entropy(rollouts, theta)
+    sums[-1] |= {"entropy": entropy, "tasks": float(rollouts.num_tasks), "ranks": 1.0, "checksum": checksum}
+    packed = torch.tensor([list(each.values()) for each in sums], dtype=torch.float64, device=theta.device)
+    totals = [dict(zip(sums[0], row, strict=True)) for row in rollouts.mean.all_sum(packed).tolist()]
+    if totals[-1]["checksum"] != totals[-1]["ranks"] * checksum:
+        raise RuntimeError(
+            "the ranks have come to different parameters: all need the same kind of processor and device"
+        )
+    return totals
+
+
+def _ratio(total: float, count: float) -> float:
+    return total / count if count else nan
+
+
+def _entropy(rollouts: Rollouts, theta: Tensor) -> float:
+    """Mean entropy (nats) of theta in each task's last states, summed over tasks; 0 for a Gaussian: its std says it."""
+    if not rollouts.model.discrete:
+        return 0.0
+    last = rollouts.trajectories[max(rollouts.trajectories)]
+    with torch.no_grad():
+        distribution = rollouts.model.at(theta.expand(rollouts.num_tasks, -1))(last.observations.flatten(1, 2))
+    assert isinstance(distribution, Categorical)
+    mask = last.mask.flatten(1, 2)
+    means = distribution.entropy().where(mask, 0.0).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    return float(means.sum())

@@ -1,0 +1,66 @@
+"""Reinforcement learning as a `maml_rl.meta.problem.Problem`: a batch is episodes, played by the adapted policies."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs import TaskEnv
+from maml_rl.machine.stopwatch import Stopwatch
+from maml_rl.machine.threads import parallel_map
+from maml_rl.meta.algorithm import Actor, FeedForward
+from maml_rl.meta.problem import Loss, OuterLoss
+from maml_rl.meta.task_mean import TaskMean, task_chunks
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.rl.keys import Draws
+from maml_rl.rl.losses import importance_ratio, policy_gradient
+from maml_rl.rl.sampler import collect
+from maml_rl.rl.samples import Samples, make_samples
+from maml_rl.rl.trajectories import Trajectories
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """This rank's tasks of one iteration, or of one evaluation. It plays each policy once, and keeps what it played."""
+
+    model: MlpPolicy
+    env_parts: Sequence[TaskEnv]  # the family, in parts that have the tasks one after another
+    tasks: Tensor  # [M, ...]
+    draws: Draws  # of start states and noise: its k-th phase after k gradient steps
+    horizon: int
+    discount: float
+    gae_lambda: float
+    mean: TaskMean
+    random: np.random.Generator
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    loss: Loss = policy_gradient
+    outer_loss: OuterLoss = importance_ratio
+    trajectories: dict[int, Trajectories] = field(default_factory=dict)  # of the policies after k gradient steps
+
+    @property
+    def num_tasks(self) -> int:
+        """M."""
+        return len(self.tasks)
+
+    def play(self, actor: Actor, k: int) -> Trajectories:
+        """The episodes of the policies after k gradient steps."""
+        if k not in self.trajectories:
+            with self.watch("collect"):
+                generator = self.draws.phase(k)
+                self.trajectories[k] = collect(self.env_parts, actor, self.tasks, generator, self.horizon)
+        return self.trajectories[k]
+
+    def draw(self, theta_M: Tensor, k: int) -> Samples:
+        """The batch of the episodes of theta_M [M, P], the policies after k gradient steps."""
+        trajectories = self.play(FeedForward(self.model, theta_M), k)
+        samples = make_samples(trajectories, self.discount, self.gae_lambda)
+
+        @torch.no_grad()
+        def old(chunk: slice) -> tuple[Tensor, ...]:
+            return tuple(self.model.at(theta_M[chunk])(samples.inputs[chunk]))
+
+        parts = [torch.cat(each) for each in zip(*parallel_map(old, task_chunks(samples)), strict=True)]
+        return dataclasses.replace(samples, old=self.model.over_actions(*parts))

@@ -1,0 +1,75 @@
+"""The loop of a run: iterate, write down, validate, film."""
+
+import shlex
+from collections.abc import Callable
+
+from envs.errors import FamilyError, WorkerError
+from maml_rl.machine.ranks import RankLost
+from maml_rl.machine.stop_signals import Interrupted, StopSignals
+from maml_rl.meta.algorithm import Metrics
+from maml_rl.options.wiring import Setting
+from maml_rl.rl.keys import Draws, Purpose, keyed
+from maml_rl.rl.return_metrics import return_metrics
+from maml_rl.runs.checkpoint import Checkpoint
+from maml_rl.runs.filming import Filming
+from maml_rl.runs.record import RunRecord
+from maml_rl.runs.validation import Validator
+
+
+def iterate(
+    setting: Setting, checkpoint: Checkpoint, announce: Callable[[str], None] = lambda part: None
+) -> tuple[Checkpoint, Metrics]:
+    """Sample tasks, and update the algorithm's state on them. Returns where the run then stands, and what to log.
+
+    announce: told the name of each part of the iteration as it begins. Both results are those of all ranks, but for the
+    times.
+    """
+    config, iteration = setting.config, checkpoint.iteration
+    share = setting.ranks.share(config.num_tasks)
+    task_generator = keyed(Purpose.TASKS, config.seed, iteration, first_task=share.start)
+    tasks = setting.env_parts[0].sample_tasks(share.stop - share.start, task_generator)
+    draws = Draws(Purpose.EPISODES, config.seed, iteration, share.start)
+    rollouts = setting.rollouts(tasks, draws, announce)
+    state, of_algorithm = setting.algorithm.update(checkpoint.state, rollouts)
+    of_episodes = return_metrics(rollouts, state["theta"])
+    of_episodes["env_steps"] = env_steps = checkpoint.env_steps + int(of_episodes["env_steps"])
+    metrics: Metrics = {"iteration": iteration, **of_episodes, **of_algorithm, **rollouts.watch.metrics()}
+    return Checkpoint(state, iteration + 1, env_steps), metrics
+
+
+def train(
+    setting: Setting, checkpoint: Checkpoint, record: RunRecord, signals: StopSignals, command: str
+) -> Checkpoint:
+    """Iterate from `checkpoint` to the configured number of iterations, writing metrics and checkpoints into `record`.
+
+    command: what resumes a run, to be shown. On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole
+    iteration, then raises Interrupted; if a user's environment fails likewise, with FamilyError or WorkerError, and if
+    another rank fails, with RankLost.
+    """
+    config = setting.config
+    validator, filming = Validator(setting, record), Filming(setting, record)
+    try:
+        while checkpoint.iteration < config.iterations:
+            with signals.interruptible():
+                following, metrics = iterate(setting, checkpoint, record.phase)
+            record.iteration(metrics, following.env_steps - checkpoint.env_steps)
+            checkpoint = following
+            if checkpoint.iteration % config.checkpoint_every == 0 or checkpoint.iteration == config.iterations:
+                record.checkpoint(checkpoint)
+            with signals.interruptible():
+                validator.after_iteration(checkpoint)
+                filming.after_iteration(checkpoint)
+        if checkpoint.iteration > 0:
+            with signals.interruptible():
+                validator.draw_figures(checkpoint)
+    except (Interrupted, FamilyError, WorkerError, RankLost) as end:
+        reasons = {
+            FamilyError: "the environment failed",
+            WorkerError: "the environment failed",
+            RankLost: "a rank failed",
+        }
+        path = record.checkpoint(checkpoint)
+        resume = f"{command} --resume {shlex.quote(str(record.run_dir))}"
+        record.say(f"{reasons.get(type(end), end)}: wrote {path}; go on with: {resume}")
+        raise
+    return checkpoint

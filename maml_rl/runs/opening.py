@@ -1,0 +1,50 @@
+"""How a run begins, or goes on: its folder, and where it stands."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from maml_rl.options.command_line import Source
+from maml_rl.options.config import flat, names_marked
+from maml_rl.options.wiring import Setting
+from maml_rl.runs.checkpoint import Checkpoint, has_checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from maml_rl.runs.directory import create_run_dir, default_run_dir, lock_run_dir
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.fields import Mark
+
+
+@contextlib.contextmanager
+def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoint]]:
+    """The run's folder, held for this process, and where the run begins. For the first rank alone.
+
+    After a torchrun restart it continues the previous ranks' run. Raises UsageError.
+    """
+    ranks, config = setting.ranks, setting.config
+    restarted = ranks.remembered("run_dir")
+    run_dir = source.resume or Path(restarted or source.run_dir or default_run_dir(config))
+    if not source.resume and not restarted:
+        create_run_dir(run_dir)
+        ranks.remember("run_dir", str(run_dir))
+    with lock_run_dir(run_dir):
+        if source.resume or has_checkpoint(run_dir / "checkpoints"):
+            checkpoint = last_checkpoint(run_dir, setting)
+        else:  # from here on there is a checkpoint to resume from
+            checkpoint = Checkpoint(setting.initial_state(), 0, 0)
+            save_checkpoint(run_dir / "checkpoints", checkpoint, config)
+        yield run_dir, checkpoint
+
+
+def last_checkpoint(run_dir: Path, setting: Setting) -> Checkpoint:
+    """The last checkpoint of a run. Raises UsageError if it does not go with the run's configuration."""
+    path = latest_checkpoint(run_dir / "checkpoints")
+    checkpoint, made_with = load_checkpoint(path, lambda _: (setting.model, setting.initial_state()))
+    free = names_marked(setting.config, Mark.FREE_ON_RESUME)
+    then = flat(made_with)
+    for name, value in flat(setting.config).items():
+        if name not in free and value != then.get(name):
+            got = f"{run_dir / 'config.yaml'}: {name}: got {value!r}"
+            raise UsageError(f"{got}, allowed: {then.get(name)!r}, as {path} has it")
+    if setting.config.iterations < checkpoint.iteration:
+        allowed = f">= {checkpoint.iteration}, which the run has done"
+        raise UsageError(f"--iterations: got {setting.config.iterations}, allowed: {allowed}")
+    return checkpoint
