@@ -10,7 +10,7 @@ and an addition. Activations recomputed on the way are not counted. The machine'
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -69,7 +69,7 @@ def draw(options: Options, policy: MlpPolicy, theta: torch.Tensor, key: int) -> 
     with torch.no_grad():
         distribution = policy.at(theta.expand(M, -1))(observations)
         actions = distribution.sample(normal(M, N, options.action_size))
-    return Samples(observations, actions, normal(M, N), torch.full((M, N), 1 / N, device=device), distribution)
+    return Samples(observations, actions, normal(M, N), torch.full((M, N), 1 / N, device=device))
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class Given:
     def mean(self) -> TaskMean:
         return TaskMean(self.num_tasks)
 
+    @torch.no_grad()
     def draw(self, theta_M: torch.Tensor, k: int) -> Samples:
-        return self.batches[k]
+        return replace(self.batches[k], old=self.model.at(theta_M)(self.batches[k].inputs))
 
 
 def main(options: Options) -> None:

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from envs import TaskEnv
 from maml_rl.machine.stopwatch import Stopwatch
-from maml_rl.machine.threads import parallel_map
 from maml_rl.meta.algorithm import Actor, FeedForward
 from maml_rl.meta.problem import Loss, OuterLoss
-from maml_rl.meta.task_mean import TaskMean, task_chunks
+from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.keys import Draws
 from maml_rl.rl.losses import importance_ratio, policy_gradient
@@ -57,10 +55,5 @@ class Rollouts:
         """The batch of the episodes of theta_M [M, P], the policies after k gradient steps."""
         trajectories = self.play(FeedForward(self.model, theta_M), k)
         samples = make_samples(trajectories, self.discount, self.gae_lambda)
-
-        @torch.no_grad()
-        def old(chunk: slice) -> tuple[Tensor, ...]:
-            return tuple(self.model.at(theta_M[chunk])(samples.inputs[chunk]))
-
-        parts = [torch.cat(each) for each in zip(*parallel_map(old, task_chunks(samples)), strict=True)]
-        return dataclasses.replace(samples, old=self.model.over_actions(*parts))
+        old = self.model.over_actions(trajectories.outputs.flatten(1, 2), *self.model.shared(theta_M))
+        return dataclasses.replace(samples, old=old)

@@ -47,6 +47,7 @@ def collect(
         terminated=buffer(dtype=torch.bool),
         final_observations=torch.empty(M, E, env.observation_size, dtype=dtype, device=device),
         diverged=torch.empty(M, E, dtype=torch.bool, device=device),
+        outputs=buffer(env.action_size, dtype=dtype),
     )
     if isinstance(env, SelfLimiting):
         whole = dataclasses.replace(
@@ -92,6 +93,7 @@ def _roll_out(
             return
         out.observations[:, :, t] = observations_t  # to the policy's device and dtype
         distribution, memory = actor(out.observations[:, :, t], memory)
+        out.outputs[:, :, t] = distribution[0]
         out.actions[:, :, t] = distribution.sample(noise[t])
         observations_t, rewards_t, ended = env.step(out.actions[:, :, t].to(env.device, env.dtype))
         rewards.append(rewards_t)

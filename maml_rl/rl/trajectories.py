@@ -34,6 +34,8 @@ class Trajectories:
     terminated: Tensor  # [M, E, H] bool: the step led into a terminal state; a time limit is not one
     final_observations: Tensor  # [M, E, O], after the last step
     diverged: Tensor  # [M, E] bool: the physics became unstable, and nothing in the row is to be used
+    # The means or logits that the actions were drawn with; empty if nobody has to know.
+    outputs: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, A]
     # Of families that truncate episodes or report success; otherwise empty.
     truncated: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H] bool: by the env's own time limit
     cut_observations: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, O], after truncated steps
