@@ -13,15 +13,12 @@ import tyro
 
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
-from envs.locomotion.ant import Ant
-from envs.locomotion.half_cheetah import HalfCheetah
-from envs.locomotion.humanoid import HumanoidDir
-from envs.locomotion.planar_walker import PlanarWalker
+from envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import choose_device, make_envs
+from maml_rl.options.wiring import choose_device, choose_physics, make_family, make_simulations
 from maml_rl.rl.sampler import collect
 
 
@@ -41,17 +38,20 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     values = {"env": options.env, "variant": variant}
     values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
     config = configure(Config(), values | {"device": options.device, "physics": options.physics})
-    env_parts, [env] = make_envs(config), make_envs(config, parts=1)
-    assert isinstance(env, Ant | HalfCheetah | HumanoidDir | PlanarWalker)
-    policy = MlpPolicy(env.observation_size, env.action_size)
+    family = make_family(config)
+    simulations = make_simulations(config, family)
+    env = family.simulate(config.num_tasks, config.episodes_per_task, config.num_threads, choose_physics(config))
+    assert isinstance(env, MujocoSimulation), "a family of MuJoCo's"
+    policy = MlpPolicy(family.observation_size, family.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()
-    tasks = env.sample_tasks(options.num_tasks, KeyedGenerator(1, 0))
-    substeps = round(env.dt / env.physics.model.opt.timestep)
+    actor = FeedForward(policy, theta_M)
+    tasks = family.sample_tasks(options.num_tasks, KeyedGenerator(1, 0))
+    substeps = round(family.dt / env.physics.model.opt.timestep)
 
     def sample() -> torch.Tensor:
-        return collect(env_parts, FeedForward(policy, theta_M), tasks, KeyedGenerator(1, 1), options.horizon).actions
+        return collect(family, simulations, actor, tasks, KeyedGenerator(1, 1), options.horizon).actions
 
-    actions = sample().to(env.device, env.dtype).unbind(dim=2)
+    actions = sample().to(env.device, family.dtype).unbind(dim=2)
     env.reset(tasks, KeyedGenerator(1, 1))
     qpos, qvel = env.physics.qpos.clone(), env.physics.qvel.clone()
     controls, ends = [], []

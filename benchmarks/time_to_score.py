@@ -76,7 +76,7 @@ def timed(device: torch.device, function: Callable[[], Any]) -> tuple[Any, float
 def validate(setting: Setting, state: State) -> list[float]:
     """Mean returns over the validation tasks, before adaptation and after one gradient step."""
     config = setting.config
-    tasks = setting.env_parts[0].sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
+    tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
     rollouts = setting.rollouts(tasks, Draws(Purpose.VALIDATION_EPISODES, config.seed))
     return adapt_and_roll_out(setting.algorithm, state, rollouts, 1).returns().nanmean(dim=1).tolist()
 

@@ -17,15 +17,12 @@ from torch.profiler import ProfilerActivity, profile, supported_activities
 
 from benchmarks.measure import machine, median_seconds, peak_memory_gb
 from envs import KeyedGenerator
-from envs.locomotion.ant import Ant
-from envs.locomotion.half_cheetah import HalfCheetah
-from envs.locomotion.humanoid import HumanoidDir
-from envs.locomotion.planar_walker import PlanarWalker
+from envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import one_torch_thread, use_threads
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import choose_device, make_envs
+from maml_rl.options.wiring import choose_device, choose_physics, make_family
 from maml_rl.rl.sampler import collect
 
 WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
@@ -50,17 +47,19 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
     device = choose_device(options.device)
     num_tasks, episodes = (worlds // 20, 20) if worlds >= 20 else (1, worlds)
     values = {"env": options.env, "variant": options.variant, "num_tasks": num_tasks, "episodes_per_task": episodes}
-    [env] = make_envs(configure(Config(), values | {"device": options.device, "physics": options.physics}), parts=1)
-    assert isinstance(env, Ant | HalfCheetah | HumanoidDir | PlanarWalker)
-    policy = MlpPolicy(env.observation_size, env.action_size)
+    config = configure(Config(), values | {"device": options.device, "physics": options.physics})
+    family = make_family(config)
+    env = family.simulate(num_tasks, episodes, make_physics=choose_physics(config))
+    assert isinstance(env, MujocoSimulation), "a family of MuJoCo's"
+    policy = MlpPolicy(family.observation_size, family.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(num_tasks, -1).contiguous()
-    tasks = env.sample_tasks(num_tasks, KeyedGenerator(1, 0))
-    substeps = round(env.dt / env.physics.model.opt.timestep)
-    observations = torch.zeros(num_tasks, episodes, env.observation_size, device=device)
-    noise = torch.zeros(num_tasks, episodes, env.action_size, device=device)
+    tasks = family.sample_tasks(num_tasks, KeyedGenerator(1, 0))
+    substeps = round(family.dt / env.physics.model.opt.timestep)
+    observations = torch.zeros(num_tasks, episodes, family.observation_size, device=device)
+    noise = torch.zeros(num_tasks, episodes, family.action_size, device=device)
 
     def sample() -> None:
-        collect([env], FeedForward(policy, theta_M), tasks, KeyedGenerator(1, 1), options.horizon)
+        collect(family, [env], FeedForward(policy, theta_M), tasks, KeyedGenerator(1, 1), options.horizon)
 
     def physics() -> None:
         env.physics.reset()

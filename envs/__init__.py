@@ -1,4 +1,4 @@
-"""Families of tasks: physics, rewards, observations. The contract is in `envs.task_env`."""
+"""Families of tasks: physics, rewards, observations. The contracts are in `envs.family` and `envs.simulation`."""
 
 import os
 from importlib import import_module
@@ -13,23 +13,32 @@ if _gl is not None:
     os.environ["MUJOCO_GL"] = _gl
 
 if TYPE_CHECKING:
-    from envs.families import ENVS, has_physics, make
+    from envs.families import ENVS, has_physics, make_family
     from envs.family import Family
     from envs.keyed_generator import KeyedGenerator
     from envs.physics.turns import python_turn
-    from envs.task_env import TaskEnv
-    from envs.wrappers.oracle import OracleEnv
+    from envs.simulation import Simulation
+    from envs.wrappers.oracle import OracleFamily
 
-__all__ = ["ENVS", "Family", "KeyedGenerator", "OracleEnv", "TaskEnv", "has_physics", "make", "python_turn"]
+__all__ = [
+    "ENVS",
+    "Family",
+    "KeyedGenerator",
+    "OracleFamily",
+    "Simulation",
+    "has_physics",
+    "make_family",
+    "python_turn",
+]
 
 _MODULES = {
     "ENVS": "families",
     "Family": "family",
     "KeyedGenerator": "keyed_generator",
-    "OracleEnv": "wrappers.oracle",
-    "TaskEnv": "task_env",
+    "OracleFamily": "wrappers.oracle",
+    "Simulation": "simulation",
     "has_physics": "families",
-    "make": "families",
+    "make_family": "families",
     "python_turn": "physics.turns",
 }
 

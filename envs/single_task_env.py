@@ -10,7 +10,6 @@ from gymnasium.spaces import Box, Discrete
 import envs
 from envs.keyed_generator import KeyedGenerator
 from envs.pictures.renderer import Frame, Renderer
-from envs.task_env import TaskEnv
 
 RENDER_SIZE = (480, 480)  # width and height, pixels
 
@@ -37,12 +36,13 @@ class SingleTaskEnv(gymnasium.Env):
         """
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode: got {render_mode!r}, allowed: None, 'rgb_array'")
-        self._env: TaskEnv = envs.make(family, 1, 1, variant, num_threads=1)
-        self.metadata = {**self.metadata, "render_fps": round(1 / self._env.dt)}
+        self._family = envs.make_family(family, variant)
+        self._simulation = self._family.simulate(1, 1, num_threads=1)
+        self.metadata = {**self.metadata, "render_fps": round(1 / self._family.dt)}
         self.render_mode = render_mode
-        self.observation_space = Box(-np.inf, np.inf, (self._env.observation_size,), np.float64)
-        bound, size = self._env.action_bound, self._env.action_size
-        self.action_space = Discrete(size) if self._env.discrete else Box(-bound, bound, (size,), np.float64)
+        self.observation_space = Box(-np.inf, np.inf, (self._family.observation_size,), np.float64)
+        bound, size = self._family.action_bound, self._family.action_size
+        self.action_space = Discrete(size) if self._family.discrete else Box(-bound, bound, (size,), np.float64)
         self._fixed_task = None if task is None else self._as_task(task)
         self._task = torch.empty(0)
         self._states: list[torch.Tensor] = []
@@ -61,12 +61,12 @@ class SingleTaskEnv(gymnasium.Env):
         elif self._fixed_task is not None:
             task = self._fixed_task
         else:
-            task = self._env.sample_tasks(1, generator)[0]
+            task = self._family.sample_tasks(1, generator)[0]
         if self._renderer and not torch.equal(task, self._task):
             self._close_renderer()
         self._task = task
-        observation = self._env.reset(task[None], generator)
-        self._states = [self._env.snapshot()[0, 0]]
+        observation = self._simulation.reset(task[None], generator)
+        self._states = [self._simulation.snapshot()[0, 0]]
         return observation[0, 0].numpy().copy(), {"task": task.numpy().copy()}
 
     def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
@@ -78,13 +78,13 @@ class SingleTaskEnv(gymnasium.Env):
         else:
             row = np.asarray(action, dtype=np.float64)
             if row.shape != space.shape or not np.isfinite(row).all():
-                raise ValueError(f"action: got {action!r}, allowed: {self._env.action_size} finite numbers")
+                raise ValueError(f"action: got {action!r}, allowed: {self._family.action_size} finite numbers")
         actions = torch.as_tensor(row)[None, None]
-        observation, reward, terminated = self._env.step(actions)
-        self._states.append(self._env.snapshot()[0, 0])
-        truncated = len(self._states) > self._env.horizon
+        observation, reward, terminated, cut = self._simulation.step(actions)
+        self._states.append(self._simulation.snapshot()[0, 0])
+        truncated = bool(cut) or len(self._states) > self._family.horizon
         # An episode whose physics diverged cannot go on; it has not come to an end of the task's either.
-        truncated |= bool(self._env.diverged())
+        truncated |= bool(self._simulation.diverged())
         return observation[0, 0].numpy().copy(), float(reward), bool(terminated), truncated, {}
 
     def render(self) -> Frame | None:
@@ -92,7 +92,7 @@ class SingleTaskEnv(gymnasium.Env):
         if self.render_mode is None:
             return None
         if self._renderer is None:
-            self._renderer = self._env.make_renderer(self._task, *RENDER_SIZE)
+            self._renderer = self._family.make_renderer(self._task, *RENDER_SIZE)
         states = torch.stack(self._states)
         return self._renderer.draw(states, states[None, :0])
 
@@ -105,7 +105,7 @@ class SingleTaskEnv(gymnasium.Env):
         self._renderer = None
 
     def _as_task(self, task: Any) -> torch.Tensor:
-        shape = self._env.task_shape
+        shape = self._family.task_shape
         try:
             row = torch.as_tensor(np.asarray(task, dtype=np.float64))
         except (TypeError, ValueError) as error:

@@ -3,7 +3,6 @@
 python -m maml_rl.evaluate runs/RUN --output evaluation.json --video evaluation.mp4
 """
 
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -15,16 +14,15 @@ import tyro
 from rich.console import Console
 from torch import Tensor
 
-from envs import TaskEnv
 from envs.pictures.offscreen import RenderingError
 from maml_rl.command import FAILED, exit_status
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.machine.threads import use_threads
-from maml_rl.meta_policy import MetaPolicy, load, setting_of
+from maml_rl.meta_policy import MetaPolicy, load, untrained
 from maml_rl.options.config import Config, configure, flat
 from maml_rl.options.given_tasks import episodes_of, load_tasks
 from maml_rl.options.output_file import check_output
-from maml_rl.options.wiring import Setting, choose_device, make_envs, make_setting
+from maml_rl.options.wiring import Setting, choose_device, make_family, make_setting
 from maml_rl.reports.evaluation import Adaptation, adapt_and_roll_out
 from maml_rl.reports.video import SUFFIXES, check_size, episodes_side_by_side, write_video
 from maml_rl.rl.keys import Draws, Purpose, keyed
@@ -123,8 +121,7 @@ def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
                 raise UsageError(f"{path}: {field}: got {got!r}, allowed: {allowed!r}, as {first_path} has it")
     if options.random:
         config = configure(first.config, {"algorithm": "maml", "seed": options.seed})
-        setting = setting_of(config)
-        loaded.append(("random", MetaPolicy(config, setting.model, setting.initial_state(), 0)))
+        loaded.append(("random", untrained(config)))
     names = [f"{each.config.algorithm} ({path})" if path != "random" else path for path, each in loaded]
     return [(name, each) for name, (_, each) in zip(names, loaded, strict=True)]
 
@@ -132,11 +129,11 @@ def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
 def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Console) -> Result:
     """Evaluate one policy on new tasks, or on the fixed ones."""
     trained = meta_policy.config
-    probe = setting_of(trained).env_parts[0]
+    family = make_family(trained)
     if options.fixed_tasks is not None:
-        tasks = load_tasks(options.fixed_tasks, trained.env, probe.task_shape)
+        tasks = load_tasks(options.fixed_tasks, trained.env, family.task_shape)
     else:
-        tasks = probe.sample_tasks(options.tasks, keyed(Purpose.EVALUATION_TASKS, options.seed))
+        tasks = family.sample_tasks(options.tasks, keyed(Purpose.EVALUATION_TASKS, options.seed))
     episodes = options.episodes or episodes_of(options.fixed_tasks, trained.env) or trained.episodes_per_task
     sizes = {"num_tasks": len(tasks), "episodes_per_task": episodes}
     given = {name: getattr(options, name) for name in ("inner_lr", "eval_lr_ratio")}
@@ -211,15 +208,11 @@ def run(options: Options) -> int:
         first = results[0]
         tasks = first.tasks[: options.video_tasks]
         draws = Draws(Purpose.EVALUATION_EPISODES, options.seed)
-        config = first.setting.config
-
-        def make_env(num_tasks: int, episodes: int) -> TaskEnv:
-            return make_envs(dataclasses.replace(config, num_tasks=num_tasks, episodes_per_task=episodes), parts=1)[0]
-
         try:
             with console.status(f"drawing {options.video}"):
+                family = first.setting.family
                 frames, fps = episodes_side_by_side(
-                    config.env, make_env, tasks, first.adaptation, draws, options.video_size
+                    first.setting.config.env, family, tasks, first.adaptation, draws, options.video_size
                 )
                 write_video(options.video, frames, fps)
         except RenderingError as error:

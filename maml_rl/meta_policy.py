@@ -15,7 +15,7 @@ from maml_rl.meta.algorithm import State
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import as_tasks
-from maml_rl.options.wiring import Setting, make_setting
+from maml_rl.options.wiring import Setting, make_algorithm, make_family, make_model, make_setting
 from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
 from maml_rl.rl.trajectories import Trajectories
@@ -81,13 +81,13 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
                 f"checkpoint {path}: its env is {config.env}, code that a checkpoint alone does not run, "
                 f"allowed: with --env {config.env} (load(..., env={config.env!r}) in Python)"
             )
-        setting = setting_of(config)
-        return setting.model, setting.initial_state()
+        fresh = untrained(config)
+        return fresh.policy, fresh.state
 
     checkpoint, config = load_checkpoint(path, begin)
     # Wherever it was trained: the CPU's physics is everywhere, and a replay on it leads through the very same states.
     config = dataclasses.replace(config, physics="cpu")
-    return MetaPolicy(config, setting_of(config).model, checkpoint.state, checkpoint.iteration)
+    return dataclasses.replace(untrained(config), state=checkpoint.state, iteration=checkpoint.iteration)
 
 
 def adapt(
@@ -118,19 +118,21 @@ def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, s
     return rollouts.play(actor, meta_policy.gradient_steps)
 
 
-def setting_of(config: Config, episodes: int | None = 1) -> Setting:
-    """What a configuration stands for, with one task. Raises UsageError for a family that there is not."""
+def untrained(config: Config) -> MetaPolicy:
+    """The policy that a run with that configuration begins with. Raises UsageError for a family that there is not."""
     if config.env not in envs.ENVS and ":" not in config.env:
         allowed = ", ".join(envs.ENVS)
         raise UsageError(f"checkpoint: env: got {config.env!r}, allowed: {allowed}{nearest(config.env, envs.ENVS)}")
-    episodes = config.episodes_per_task if episodes is None else episodes
-    if episodes < 1:
-        raise ValueError(f"episodes: got {episodes}, allowed: an integer >= 1")
-    return make_setting(dataclasses.replace(config, num_tasks=1, episodes_per_task=episodes, physics="cpu"))
+    model = make_model(config, make_family(config))
+    state = make_algorithm(config).init(model, keyed(Purpose.INITIAL_PARAMETERS, config.seed))
+    return MetaPolicy(config, model, state, 0)
 
 
 def _one_task(meta_policy: MetaPolicy, task: Task, episodes: int | None, seed: int) -> tuple[Setting, Rollouts]:
     """The problem of one task. Its draws are those of the Python interface."""
-    setting = setting_of(meta_policy.config, episodes)
-    tasks = as_tasks([task], setting.env_parts[0].task_shape, "task")
+    episodes = meta_policy.config.episodes_per_task if episodes is None else episodes
+    if episodes < 1:
+        raise ValueError(f"episodes: got {episodes}, allowed: an integer >= 1")
+    setting = make_setting(dataclasses.replace(meta_policy.config, num_tasks=1, episodes_per_task=episodes))
+    tasks = as_tasks([task], setting.family.task_shape, "task")
     return setting, setting.rollouts(tasks, Draws(Purpose.INTERFACE_EPISODES, seed))

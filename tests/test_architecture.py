@@ -22,12 +22,12 @@ ROWS = [
 COMMANDS = {"maml_rl.train", "maml_rl.evaluate", "maml_rl.plot"}
 
 # envs/: what each room may import of the others, and of the folder itself.
-CONTRACTS = {"envs.task_env", "envs.keyed_generator", "envs.start_states", "envs.errors"}
+CONTRACTS = {"envs.family", "envs.simulation", "envs.keyed_generator", "envs.start_states", "envs.errors"}
 ENVS: dict[str, set[str]] = {
     "locomotion": {"physics", "pictures"},
-    "toys": {"pictures"},
-    "wrappers": {"pictures"},
-    "user": {"pictures"},
+    "toys": {"physics", "pictures"},
+    "wrappers": {"physics", "pictures"},
+    "user": {"physics", "pictures"},
     "physics": set(),
     "pictures": set(),
 }

@@ -27,10 +27,10 @@ class RandomModel:
     def __init__(self, model: mujoco.MjModel) -> None:
         self._nominal = {name: torch.from_numpy(getattr(model, name).copy()) for name in BASES}
         self._model = model
-        self.task_shape: tuple[int, ...] = (sum(field.numel() for field in self._nominal.values()),)
+        self.task_size = sum(field.numel() for field in self._nominal.values())  # T
 
     def sample(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
-        return generator.uniform(num_tasks, *self.task_shape, low=-MAX_EXPONENT, high=MAX_EXPONENT)
+        return generator.uniform(num_tasks, self.task_size, low=-MAX_EXPONENT, high=MAX_EXPONENT)
 
     def fields(self, tasks: Tensor) -> dict[str, Tensor]:
         """The model's fields [M, ...] under tasks [M, T]."""
@@ -40,6 +40,10 @@ class RandomModel:
             name: nominal * BASES[name] ** part.unflatten(1, nominal.shape)
             for (name, nominal), part in zip(self._nominal.items(), parts, strict=True)
         }
+
+    def describe(self, task: Tensor) -> str:
+        """A body in a few words."""
+        return f"a body of {self.fields(task[None])['body_mass'].sum():.2f} kg"
 
     def apply(self, physics: Physics, tasks: Tensor) -> None:
         """Give each of the M tasks' simulations its body, and the constants that MuJoCo derives from it."""

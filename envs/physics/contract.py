@@ -21,7 +21,7 @@ class Physics(Protocol):
     model: mujoco.MjModel  # nominal
     device: torch.device
     dtype: torch.dtype
-    overlaps: bool  # as of `envs.task_env.TaskEnv`
+    overlaps: bool  # as of `envs.simulation.Simulation`
     qpos: Tensor
     qvel: Tensor
     ctrl: Tensor
@@ -63,4 +63,4 @@ class Physics(Protocol):
         ...
 
 
-Simulate = Callable[[mujoco.MjModel, int, int], Physics]  # of a model, num_tasks and episodes_per_task
+MakePhysics = Callable[[mujoco.MjModel, int, int], Physics]  # of a model, num_tasks and episodes_per_task

@@ -14,7 +14,7 @@ class Renderer(Protocol):
     def draw(self, states: Tensor, earlier: Tensor) -> Frame:
         """The picture of the last of `states`.
 
-        states: [t, S], what `TaskEnv.snapshot` gave, from the episode's start to the moment to be drawn. earlier:
+        states: [t, S], what `Simulation.snapshot` gave, from the episode's start to the moment to be drawn. earlier:
         [episodes, H + 1, S], the episodes that the policy adapted on; NaN after their ends.
         """
         ...

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
+from envs.physics.contract import MakePhysics
 from envs.pictures.renderer import Renderer
-from envs.task_env import check_tasks
+from envs.simulation import Step, check_tasks
 
 
 class Bandit:
@@ -20,17 +21,41 @@ class Bandit:
     action_bound = 1.0
     horizon = 10
     dt = 0.5  # s, by convention
+    discrete = True
+    terminates = False
+    truncates = False
+
+    def __init__(self, num_arms: int) -> None:
+        self.action_size = num_arms
+        self.task_shape: tuple[int, ...] = (num_arms,)
+
+    def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
+        return generator.uniform(num_tasks, *self.task_shape)
+
+    def describe(self, task: Tensor) -> str:
+        return f"arm {int(task.argmax())} pays {float(task.max()):.0%}"
+
+    def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
+        from envs.pictures.table_renderer import BanditRenderer  # not before someone wants pictures
+
+        return BanditRenderer(task, width, height)
+
+    def simulate(
+        self, num_tasks: int, episodes_per_task: int, num_threads: int = 0, make_physics: MakePhysics | None = None
+    ) -> "BanditSimulation":
+        return BanditSimulation(num_tasks, episodes_per_task, self.action_size)
+
+
+class BanditSimulation:
+    """Many bandits at once."""
+
     device = torch.device("cpu")
     dtype = torch.float64
     overlaps = False
-    discrete = True
-    terminates = False
 
     def __init__(self, num_tasks: int, episodes_per_task: int, num_arms: int) -> None:
         self.num_tasks = num_tasks
         self.episodes_per_task = episodes_per_task
-        self.action_size = num_arms
-        self.task_shape: tuple[int, ...] = (num_arms,)
         self._generator = KeyedGenerator(0)
         self._probabilities = torch.zeros(num_tasks, 1, num_arms, dtype=self.dtype)
         self._pulls = torch.zeros(num_tasks, episodes_per_task, num_arms, dtype=self.dtype)  # so far, of each arm
@@ -38,11 +63,8 @@ class Bandit:
         self._nothing = torch.ones(num_tasks, episodes_per_task, 1, dtype=self.dtype)
         self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)
 
-    def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
-        return generator.uniform(num_tasks, *self.task_shape)
-
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
-        check_tasks(tasks, self.num_tasks, self.task_shape)
+        check_tasks(tasks, self.num_tasks, (self._pulls.shape[-1],))
         self._probabilities = tasks.to(self.dtype)[:, None]
         self._generator = generator.child()
         self._pulls, self._wins = torch.zeros_like(self._pulls), torch.zeros_like(self._wins)
@@ -53,13 +75,13 @@ class Bandit:
         self._wins = self._wins.masked_fill(simulations[..., None], 0.0)
         return self._nothing
 
-    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, actions: Tensor) -> Step:
         arms = actions.argmax(dim=-1, keepdim=True)  # [M, E, 1]
         chance = self._probabilities.expand_as(self._pulls).gather(-1, arms)[..., 0]
         reward = (self._generator.uniform(*chance.shape) < chance).to(self.dtype)
         self._pulls = self._pulls.scatter_add(-1, arms, torch.ones_like(reward)[..., None])
         self._wins = self._wins.scatter_add(-1, arms, reward[..., None])
-        return self._nothing, reward, self._never
+        return Step(self._nothing, reward, self._never, self._never)
 
     def diverged(self) -> Tensor:
         return self._never
@@ -68,25 +90,20 @@ class Bandit:
         """[M, E, 2 k]: pulls of each arm so far, and those that paid."""
         return torch.cat([self._pulls, self._wins], dim=-1)
 
-    def describe(self, task: Tensor) -> str:
-        return f"arm {int(task.argmax())} pays {float(task.max()):.0%}"
-
-    def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
-        from envs.pictures.table_renderer import BanditRenderer  # not before someone wants pictures
-
-        return BanditRenderer(task, width, height)
+    def successes(self) -> Tensor:
+        return torch.full(self._never.shape, torch.nan, dtype=self.dtype)
 
 
-def bandit(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Bandit:
+def bandit(variant: Literal["maml", "promp"] = "maml") -> Bandit:
     """Find the best of 5 arms. The variants agree."""
-    return Bandit(num_tasks, episodes_per_task, 5)
+    return Bandit(5)
 
 
-def bandit_10(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Bandit:
+def bandit_10(variant: Literal["maml", "promp"] = "maml") -> Bandit:
     """Find the best of 10 arms. The variants agree."""
-    return Bandit(num_tasks, episodes_per_task, 10)
+    return Bandit(10)
 
 
-def bandit_50(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Bandit:
+def bandit_50(variant: Literal["maml", "promp"] = "maml") -> Bandit:
     """Find the best of 50 arms. The variants agree."""
-    return Bandit(num_tasks, episodes_per_task, 50)
+    return Bandit(50)

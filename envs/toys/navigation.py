@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
+from envs.physics.contract import MakePhysics
 from envs.pictures.renderer import Renderer
-from envs.task_env import check_tasks
+from envs.simulation import Step, check_tasks
 
 MAX_DISPLACEMENT = 0.1  # m per step and axis
 GOAL_RANGE = 0.5  # m: goals are uniform in a square of twice this side around the start
@@ -15,7 +16,7 @@ GOAL_TOLERANCE = 0.01  # m per axis
 
 
 class Navigation2D:
-    """Tasks are goals [M, 2] (m), uniform in [-0.5, 0.5]^2; the observation is the position [2] (m).
+    """Tasks are goals [2] (m), uniform in [-0.5, 0.5]^2; the observation is the position [2] (m).
 
     Each step moves the point by the policy's output times 0.1 m, clipped to +-0.1 m per axis. The reward is minus the
     distance to the goal after the move. An episode ends when the point is within 0.01 m of the goal on both axes.
@@ -27,46 +28,12 @@ class Navigation2D:
     task_shape: tuple[int, ...] = (2,)
     horizon = 100
     dt = 0.1  # s, by convention: the family has no physics. Full speed is then 1 m/s per axis.
-    device = torch.device("cpu")
-    dtype = torch.float64
-    overlaps = False
     discrete = False
     terminates = True
-
-    def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
-        self.num_tasks = num_tasks
-        self.episodes_per_task = episodes_per_task
-        self._goals = torch.zeros(num_tasks, 1, 2, dtype=self.dtype)
-        self._position = torch.zeros(num_tasks, episodes_per_task, 2, dtype=self.dtype)
+    truncates = False
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         return generator.uniform(num_tasks, 2, low=-GOAL_RANGE, high=GOAL_RANGE)
-
-    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
-        check_tasks(tasks, self.num_tasks, self.task_shape)
-        self._goals = tasks.to(self.dtype)[:, None]
-        self._position = torch.zeros_like(self._position)
-        return self._position
-
-    def restart(self, simulations: Tensor) -> Tensor:
-        self._position = self._position.masked_fill(simulations[..., None], 0.0)
-        return self._position
-
-    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        # The scale of the MAML authors' code, where an output of 1 is the full range. Without it nearly every action
-        # of a policy of unit variance is clipped.
-        displacement = (MAX_DISPLACEMENT * actions).clamp(-MAX_DISPLACEMENT, MAX_DISPLACEMENT)
-        self._position = self._position + displacement
-        offset = self._position - self._goals  # [M, E, 2]
-        reward = -torch.linalg.vector_norm(offset, dim=-1)
-        terminated = (offset.abs() < GOAL_TOLERANCE).all(dim=-1)
-        return self._position, reward, terminated
-
-    def diverged(self) -> Tensor:
-        return torch.zeros(self.num_tasks, self.episodes_per_task, dtype=torch.bool)
-
-    def snapshot(self) -> Tensor:
-        return self._position.clone()
 
     def describe(self, task: Tensor) -> str:
         x, y = task.tolist()
@@ -77,7 +44,55 @@ class Navigation2D:
 
         return NavigationRenderer(task, width, height)
 
+    def simulate(
+        self, num_tasks: int, episodes_per_task: int, num_threads: int = 0, make_physics: MakePhysics | None = None
+    ) -> "NavigationSimulation":
+        return NavigationSimulation(num_tasks, episodes_per_task)
 
-def navigation_2d(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> Navigation2D:
+
+class NavigationSimulation:
+    """Many points at once."""
+
+    device = torch.device("cpu")
+    dtype = torch.float64
+    overlaps = False
+
+    def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
+        self.num_tasks = num_tasks
+        self.episodes_per_task = episodes_per_task
+        self._goals = torch.zeros(num_tasks, 1, 2, dtype=self.dtype)
+        self._position = torch.zeros(num_tasks, episodes_per_task, 2, dtype=self.dtype)
+        self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)
+
+    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
+        check_tasks(tasks, self.num_tasks, Navigation2D.task_shape)
+        self._goals = tasks.to(self.dtype)[:, None]
+        self._position = torch.zeros_like(self._position)
+        return self._position
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self._position = self._position.masked_fill(simulations[..., None], 0.0)
+        return self._position
+
+    def step(self, actions: Tensor) -> Step:
+        # The scale of the MAML authors' code, where an output of 1 is the full range. Without it nearly every action
+        # of a policy of unit variance is clipped.
+        displacement = (MAX_DISPLACEMENT * actions).clamp(-MAX_DISPLACEMENT, MAX_DISPLACEMENT)
+        self._position = self._position + displacement
+        offset = self._position - self._goals  # [M, E, 2]
+        reward = -torch.linalg.vector_norm(offset, dim=-1)
+        return Step(self._position, reward, (offset.abs() < GOAL_TOLERANCE).all(dim=-1), self._never)
+
+    def diverged(self) -> Tensor:
+        return self._never
+
+    def snapshot(self) -> Tensor:
+        return self._position.clone()
+
+    def successes(self) -> Tensor:
+        return torch.full(self._never.shape, torch.nan, dtype=self.dtype)
+
+
+def navigation_2d(variant: Literal["maml", "promp"] = "maml") -> Navigation2D:
     """Reach a goal drawn from [-0.5, 0.5]^2 m: reward minus the distance. The variants agree."""
-    return Navigation2D(num_tasks, episodes_per_task)
+    return Navigation2D()

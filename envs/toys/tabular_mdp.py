@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from envs.keyed_generator import KeyedGenerator
+from envs.physics.contract import MakePhysics
 from envs.pictures.renderer import Renderer
-from envs.task_env import check_tasks
+from envs.simulation import Step, check_tasks
 
 STATES, ACTIONS = 10, 5
 
@@ -26,52 +27,15 @@ class TabularMdp:
     task_shape: tuple[int, ...] = (STATES, ACTIONS, STATES + 1)
     horizon = 10
     dt = 0.5  # s, by convention
-    device = torch.device("cpu")
-    dtype = torch.float64
-    overlaps = False
     discrete = True
     terminates = False
-
-    def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
-        self.num_tasks = num_tasks
-        self.episodes_per_task = episodes_per_task
-        self._generator = KeyedGenerator(0)
-        self._tasks = torch.zeros(num_tasks, *self.task_shape, dtype=self.dtype)
-        self._task_ids = torch.arange(num_tasks)[:, None]  # [M, 1]
-        self._state = torch.zeros(num_tasks, episodes_per_task, dtype=torch.int64)
-        self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)
+    truncates = False
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         # Exponential draws over their sum have a flat Dirichlet distribution.
         exponential = -torch.log1p(-generator.uniform(num_tasks, STATES, ACTIONS, STATES))
         means = 1 + generator.normal(num_tasks, STATES, ACTIONS, 1)
         return torch.cat([exponential / exponential.sum(dim=-1, keepdim=True), means], dim=-1)
-
-    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
-        check_tasks(tasks, self.num_tasks, self.task_shape)
-        self._tasks = tasks.to(self.dtype)
-        self._generator = generator.child()
-        self._state = torch.zeros_like(self._state)
-        return self._observe()
-
-    def restart(self, simulations: Tensor) -> Tensor:
-        self._state = self._state.masked_fill(simulations, 0)
-        return self._observe()
-
-    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        chosen = self._tasks[self._task_ids, self._state, actions.argmax(dim=-1)]  # [M, E, 11]
-        reward = chosen[..., -1] + self._generator.normal(*self._state.shape)
-        # The first state whose cumulative probability exceeds a uniform draw; rounding must not lead beyond the last.
-        draws = self._generator.uniform(*self._state.shape)[..., None]
-        self._state = (chosen[..., :-1].cumsum(dim=-1) <= draws).sum(dim=-1).clamp(max=STATES - 1)
-        return self._observe(), reward, self._never
-
-    def diverged(self) -> Tensor:
-        return self._never
-
-    def snapshot(self) -> Tensor:
-        """[M, E, 1]: the state's number."""
-        return self._state[..., None].to(self.dtype)
 
     def describe(self, task: Tensor) -> str:
         return f"mean rewards to {float(task[..., -1].max()):.2f}"
@@ -81,10 +45,61 @@ class TabularMdp:
 
         return TabularMdpRenderer(task, width, height)
 
+    def simulate(
+        self, num_tasks: int, episodes_per_task: int, num_threads: int = 0, make_physics: MakePhysics | None = None
+    ) -> "TabularMdpSimulation":
+        return TabularMdpSimulation(num_tasks, episodes_per_task)
+
+
+class TabularMdpSimulation:
+    """Many processes at once."""
+
+    device = torch.device("cpu")
+    dtype = torch.float64
+    overlaps = False
+
+    def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
+        self.num_tasks = num_tasks
+        self.episodes_per_task = episodes_per_task
+        self._generator = KeyedGenerator(0)
+        self._tasks = torch.zeros(num_tasks, *TabularMdp.task_shape, dtype=self.dtype)
+        self._task_ids = torch.arange(num_tasks)[:, None]  # [M, 1]
+        self._state = torch.zeros(num_tasks, episodes_per_task, dtype=torch.int64)
+        self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)
+
+    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
+        check_tasks(tasks, self.num_tasks, TabularMdp.task_shape)
+        self._tasks = tasks.to(self.dtype)
+        self._generator = generator.child()
+        self._state = torch.zeros_like(self._state)
+        return self._observe()
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        self._state = self._state.masked_fill(simulations, 0)
+        return self._observe()
+
+    def step(self, actions: Tensor) -> Step:
+        chosen = self._tasks[self._task_ids, self._state, actions.argmax(dim=-1)]  # [M, E, 11]
+        reward = chosen[..., -1] + self._generator.normal(*self._state.shape)
+        # The first state whose cumulative probability exceeds a uniform draw; rounding must not lead beyond the last.
+        draws = self._generator.uniform(*self._state.shape)[..., None]
+        self._state = (chosen[..., :-1].cumsum(dim=-1) <= draws).sum(dim=-1).clamp(max=STATES - 1)
+        return Step(self._observe(), reward, self._never, self._never)
+
+    def diverged(self) -> Tensor:
+        return self._never
+
+    def snapshot(self) -> Tensor:
+        """[M, E, 1]: the state's number."""
+        return self._state[..., None].to(self.dtype)
+
+    def successes(self) -> Tensor:
+        return torch.full(self._never.shape, torch.nan, dtype=self.dtype)
+
     def _observe(self) -> Tensor:
         return torch.nn.functional.one_hot(self._state, STATES).to(self.dtype)
 
 
-def tabular_mdp(num_tasks: int, episodes_per_task: int, variant: Literal["maml", "promp"] = "maml") -> TabularMdp:
+def tabular_mdp(variant: Literal["maml", "promp"] = "maml") -> TabularMdp:
     """Collect rewards in a random process of 10 states and 5 actions. The variants agree."""
-    return TabularMdp(num_tasks, episodes_per_task)
+    return TabularMdp()

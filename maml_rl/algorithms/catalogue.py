@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from envs import OracleEnv, TaskEnv
+from envs import Family, OracleFamily
 from maml_rl.algorithms.fomaml import Fomaml, FomamlOptions
 from maml_rl.algorithms.maml import Maml, MamlOptions
 from maml_rl.algorithms.pretrain import Pretrain, PretrainOptions
@@ -19,7 +19,7 @@ class Entry:
     options: type  # its dataclass
     summary: str
     source: str
-    wrap: Callable[[TaskEnv], TaskEnv] = lambda env: env  # the family that it is trained on, from the family named
+    wrap: Callable[[Family], Family] = lambda family: family  # the family that it is trained on, from the one named
     evaluation_steps: int = 3  # steps of adaptation that an evaluation takes unless told otherwise
 
 
@@ -32,7 +32,7 @@ ALGORITHMS: dict[str, Entry] = {
         PretrainOptions,
         "one policy that is told the task's parameters",
         "Finn et al. 2017",
-        wrap=OracleEnv,
+        wrap=OracleFamily,
         evaluation_steps=0,
     ),
 }

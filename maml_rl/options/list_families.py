@@ -16,11 +16,11 @@ def families(variant: Literal["maml", "promp"]) -> str:
     """
     rows = [COLUMNS]
     presets = PRESETS if variant == "maml" else PRESETS / variant
-    for name, family in envs.ENVS.items():
+    for name, row in envs.ENVS.items():
         if not (presets / f"{name}.yaml").exists():
             continue
-        env = envs.make(name, 1, 1, variant, num_threads=1)
-        action = f"{env.action_size} choices" if env.discrete else str(env.action_size)
-        sizes = [str(env.observation_size), action, str(env.horizon), f"{env.dt:g}"]
-        rows.append([name, family.task, family.range, *sizes, family.source])
+        family = envs.make_family(name, variant)
+        action = f"{family.action_size} choices" if family.discrete else str(family.action_size)
+        sizes = [str(family.observation_size), action, str(family.horizon), f"{family.dt:g}"]
+        rows.append([name, row.task, row.range, *sizes, row.source])
     return text_table(rows)

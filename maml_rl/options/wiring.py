@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import envs
-from envs import TaskEnv
-from envs.physics.contract import Simulate
+from envs import Family, Simulation
+from envs.physics.contract import MakePhysics
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.machine.ranks import ALONE, Ranks
 from maml_rl.machine.stopwatch import Stopwatch
@@ -30,7 +30,8 @@ class Setting:
     """What a configuration stands for, on one rank."""
 
     config: Config
-    env_parts: Sequence[TaskEnv]  # for this rank's share of the tasks
+    family: Family
+    simulations: Sequence[Simulation]  # for this rank's share of the tasks, one part after another
     model: MlpPolicy
     algorithm: Algorithm
     ranks: Ranks = ALONE
@@ -41,14 +42,15 @@ class Setting:
         return ALGORITHMS[self.config.algorithm].evaluation_steps
 
     def rollouts(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = lambda part: None) -> Rollouts:
-        """The problem of some tasks [M, ...], as many as env_parts have.
+        """The problem of some tasks [M, ...], as many as the simulations have.
 
         announce: told the name of each part of the work as it begins.
         """
         config = self.config
         return Rollouts(
             self.model,
-            self.env_parts,
+            self.family,
+            self.simulations,
             tasks,
             draws,
             config.horizon,
@@ -64,11 +66,18 @@ class Setting:
         return self.algorithm.init(self.model, keyed(Purpose.INITIAL_PARAMETERS, self.config.seed))
 
 
-def make_setting(config: Config, ranks: Ranks = ALONE, parts: int = 2) -> Setting:
-    """Build what a configuration stands for. parts: as of `make_envs`, of which this raises what it raises."""
+def make_setting(config: Config, ranks: Ranks = ALONE) -> Setting:
+    """Build what a configuration stands for. Raises what `make_simulations` raises."""
+    choose_physics(config)  # if it cannot be, that is said before a user's class is imported
     share = ranks.share(config.num_tasks)
-    env_parts = make_envs(dataclasses.replace(config, num_tasks=share.stop - share.start), parts)
-    return Setting(config, env_parts, make_policy(config, env_parts[0]), make_algorithm(config), ranks)
+    family = make_family(config)
+    simulations = make_simulations(dataclasses.replace(config, num_tasks=share.stop - share.start), family)
+    return Setting(config, family, simulations, make_model(config, family), make_algorithm(config), ranks)
+
+
+def make_family(config: Config) -> Family:
+    """The family that the algorithm is trained on. Raises envs.errors.FamilyError if it cannot be."""
+    return ALGORITHMS[config.algorithm].wrap(envs.make_family(config.env, config.variant))
 
 
 def make_algorithm(config: Config) -> Algorithm:
@@ -76,43 +85,39 @@ def make_algorithm(config: Config) -> Algorithm:
     return ALGORITHMS[config.algorithm].make(config.algorithm_options)
 
 
-def make_envs(config: Config, parts: int = 2) -> list[TaskEnv]:
-    """The family, for all tasks of an iteration: in two parts with half of the threads each, where that is faster.
+def make_simulations(config: Config, family: Family) -> list[Simulation]:
+    """Room for all tasks of an iteration: in two parts with half of the threads each, if that is faster.
 
     The policy of one part is then computed while the other is in the physics. Neither what a part computes nor the
-    number of parts depends on the number of threads. parts: 1 for an env of all tasks in any case.
-
-    Raises UsageError where the physics cannot be, and envs.errors.FamilyError where the family cannot.
+    number of parts depends on the number of threads. Raises UsageError if the physics cannot be.
     """
-    simulate = choose_physics(config)
-
-    def make(num_tasks: int, num_threads: int) -> TaskEnv:
-        env = envs.make(config.env, num_tasks, config.episodes_per_task, config.variant, num_threads, simulate)
-        return ALGORITHMS[config.algorithm].wrap(env)
-
+    make_physics = choose_physics(config)
     num_threads = config.num_threads or num_cpus()
-    whole = make(config.num_tasks, num_threads)
-    if parts == 1 or not whole.overlaps or config.num_tasks == 1:
+    whole = family.simulate(config.num_tasks, config.episodes_per_task, num_threads, make_physics)
+    if not whole.overlaps or config.num_tasks == 1:
         return [whole]
     half = config.num_tasks // 2
-    return [make(num_tasks, max(1, num_threads // 2)) for num_tasks in (config.num_tasks - half, half)]
+    return [
+        family.simulate(num_tasks, config.episodes_per_task, max(1, num_threads // 2), make_physics)
+        for num_tasks in (config.num_tasks - half, half)
+    ]
 
 
-def make_policy(config: Config, env: TaskEnv) -> MlpPolicy:
-    """The policy of the configured size, for the env's observations and kind of actions."""
+def make_model(config: Config, family: Family) -> MlpPolicy:
+    """The policy of the configured size, for the family's observations and kind of actions."""
     return MlpPolicy(
-        env.observation_size,
-        env.action_size,
+        family.observation_size,
+        family.action_size,
         config.hidden_sizes,
         config.nonlinearity,
         config.init_log_std,
         config.min_log_std,
         config.output_scale,
-        env.discrete,
+        family.discrete,
     )
 
 
-def choose_physics(config: Config) -> Simulate | None:
+def choose_physics(config: Config) -> MakePhysics | None:
     """What makes MuJoCo Warp's physics on the device, or None for the CPU's. Raises UsageError where it cannot be."""
     if config.physics == "cpu":
         return None

@@ -2,7 +2,7 @@
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from envs import KeyedGenerator, TaskEnv
+from envs import Family, KeyedGenerator, Simulation
 from envs.pictures.renderer import Frame
 from maml_rl.reports.evaluation import Adaptation
 from maml_rl.rl.keys import Draws
@@ -33,7 +33,7 @@ def check_size(option: str, size: Sequence[int]) -> None:
 
 def episodes_side_by_side(
     name: str,
-    make_env: Callable[[int, int], TaskEnv],
+    family: Family,
     tasks: Tensor,
     adaptation: Adaptation,
     draws: Draws,
@@ -41,18 +41,18 @@ def episodes_side_by_side(
 ) -> tuple[Iterator[Frame], float]:
     """The first episode of each task: a row per task, a column per gradient step. Returns frames and their rate (1/s).
 
-    name: of the family. make_env: of a number of tasks and of episodes of each, on the CPU. tasks: [V, ...], the first
-    of those that the adaptation is of. draws: those of its episodes. size: width and height of each picture, pixels.
+    name: of the family. tasks: [V, ...], the first of those that the adaptation is of, which was played on the CPU.
+    draws: those of its episodes. size: width and height of each picture, pixels.
     Raises RenderingError if the family's pictures cannot be drawn here.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
     parts = [each.tasks(slice(V)) for each in adaptation.trajectories]
-    env = make_env(1, 1)
-    again = make_env(*parts[0].rewards.shape[:2])
+    num_tasks, episodes, _ = parts[0].rewards.shape
+    again = family.simulate(num_tasks, episodes)
     # K + 1 times [V, E, H+1, S]
     states = [replay(again, tasks, part, draws.phase(k)) for k, part in enumerate(parts)]
-    renderers = [env.make_renderer(task, *size) for task in tasks]
-    stride = ceil(1 / env.dt / MAX_FPS)
+    renderers = [family.make_renderer(task, *size) for task in tasks]
+    stride = ceil(1 / family.dt / MAX_FPS)
     lengths = torch.stack([part.first[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
     returns = [part.rewards[:, 0].cumsum(dim=-1) for part in parts]
     moments = [*range(0, int(lengths.max()), stride), int(lengths.max())]
@@ -63,7 +63,7 @@ def episodes_side_by_side(
         frame = renderers[v].draw(states[k][v, 0, : t + 1], earlier)
         step = "no adaptation" if k == 0 else f"{k} gradient step{'s' if k > 1 else ''}"
         so_far = float(returns[k][v, t - 1]) if t > 0 else 0.0
-        return _captioned(frame, f"{name}  {env.describe(tasks[v])}  {step}  return {so_far:.1f}")
+        return _captioned(frame, f"{name}  {family.describe(tasks[v])}  {step}  return {so_far:.1f}")
 
     def frames() -> Iterator[Frame]:
         try:
@@ -74,25 +74,25 @@ def episodes_side_by_side(
             for renderer in renderers:
                 renderer.close()
 
-    return frames(), 1 / (stride * env.dt)
+    return frames(), 1 / (stride * family.dt)
 
 
-def replay(env: TaskEnv, tasks: Tensor, trajectories: Trajectories, generator: KeyedGenerator) -> Tensor:
+def replay(simulation: Simulation, tasks: Tensor, trajectories: Trajectories, generator: KeyedGenerator) -> Tensor:
     """The states [V, E, H + 1, S] that the first episodes of a rollout went through, NaN after their ends.
 
-    env: as the rollout's. generator: the rollout's, at its first draw. The physics is deterministic: the same start and
-    the same actions lead through the very same states.
+    simulation: as the rollout's. generator: the rollout's, at its first draw. The physics is deterministic: the same
+    start and the same actions lead through the very same states.
     """
     first, H = trajectories.first, trajectories.rewards.shape[-1]
-    env.reset(tasks, generator)
-    states = [env.snapshot()]
+    simulation.reset(tasks, generator)
+    states = [simulation.snapshot()]
     for t in range(H):
-        _, rewards, _ = env.step(trajectories.actions[:, :, t].to(env.device, env.dtype))
-        mask = first[:, :, t].to(env.device)
+        rewards = simulation.step(trajectories.actions[:, :, t].to(simulation.device, simulation.dtype)).rewards
+        mask = first[:, :, t].to(simulation.device)
         # The states are the very same; a reward's last bit depends on how many tasks stand beside each other.
-        recorded = trajectories.rewards[:, :, t].to(env.device)
+        recorded = trajectories.rewards[:, :, t].to(simulation.device)
         assert torch.allclose(rewards[mask], recorded[mask], rtol=1e-9, atol=1e-9), "the replay went astray"
-        states.append(env.snapshot().where(mask[..., None], torch.nan))
+        states.append(simulation.snapshot().where(mask[..., None], torch.nan))
     return torch.stack(states, dim=2).cpu()
 
 

@@ -45,7 +45,7 @@ def _sums_over_ranks(rollouts: Rollouts, theta: Tensor) -> list[dict[str, float]
     """
     trajectories = [rollouts.trajectories[k] for k in sorted(rollouts.trajectories)]
     checksum = float(zlib.crc32(theta.cpu().numpy().tobytes()))
-    bound = rollouts.env_parts[0].action_bound
+    bound = rollouts.family.action_bound
     extra = {"entropy": 0.0, "tasks": 0.0, "ranks": 0.0, "checksum": 0.0}
     sums = [each.sums(bound) | extra for each in trajectories]
     entropy = _entropy(rollouts, theta)

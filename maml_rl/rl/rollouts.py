@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from envs import TaskEnv
+from envs import Family, Simulation
 from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.meta.algorithm import Actor, FeedForward
 from maml_rl.meta.problem import Loss, OuterLoss
@@ -25,7 +25,8 @@ class Rollouts:
     """This rank's tasks of one iteration, or of one evaluation. It plays each policy once, and keeps what it played."""
 
     model: MlpPolicy
-    env_parts: Sequence[TaskEnv]  # the family, in parts that have the tasks one after another
+    family: Family
+    simulations: Sequence[Simulation]  # of the family, for the tasks one part after another
     tasks: Tensor  # [M, ...]
     draws: Draws  # of start states and noise: its k-th phase after k gradient steps
     horizon: int
@@ -48,7 +49,9 @@ class Rollouts:
         if k not in self.trajectories:
             with self.watch("collect"):
                 generator = self.draws.phase(k)
-                self.trajectories[k] = collect(self.env_parts, actor, self.tasks, generator, self.horizon)
+                self.trajectories[k] = collect(
+                    self.family, self.simulations, actor, self.tasks, generator, self.horizon
+                )
         return self.trajectories[k]
 
     def draw(self, theta_M: Tensor, k: int) -> Samples:

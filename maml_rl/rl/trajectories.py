@@ -32,12 +32,12 @@ class Trajectories:
     rewards: Tensor  # [M, E, H]
     times: Tensor  # [M, E, H] int, steps since the start of the step's own episode
     terminated: Tensor  # [M, E, H] bool: the step led into a terminal state; a time limit is not one
+    truncated: Tensor  # [M, E, H] bool: a time limit of the env's own, short of H, ended the episode
     final_observations: Tensor  # [M, E, O], after the last step
     diverged: Tensor  # [M, E] bool: the physics became unstable, and nothing in the row is to be used
     # The means or logits that the actions were drawn with; empty if nobody has to know.
     outputs: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, A]
     # Of families that truncate episodes or report success; otherwise empty.
-    truncated: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H] bool: by the env's own time limit
     cut_observations: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, O], after truncated steps
     successes: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E] bool, of the first episodes
 
@@ -59,7 +59,7 @@ class Trajectories:
         """[M, E, H] bool: the last step that the row holds of an episode."""
         last = torch.zeros_like(self.terminated)
         last[..., -1] = True
-        return last | self.terminated | (self.truncated if self.truncated.numel() else False)
+        return last | self.terminated | self.truncated
 
     def unfinished(self) -> Tensor:
         """[M, E, H] bool: the row holds nothing after this step of an episode that would have gone on."""
@@ -70,7 +70,7 @@ class Trajectories:
     def observations_after(self, steps: Tensor) -> Tensor:
         """[C, O], where the C steps that are true in `steps` [M, E, H] led to; all of them `ended`."""
         last = self.final_observations[:, :, None].expand_as(self.observations)[steps]
-        if not self.truncated.numel():
+        if not self.cut_observations.numel():
             return last
         return self.cut_observations[steps].where(self.truncated[steps][:, None], last)
 

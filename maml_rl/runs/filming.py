@@ -5,7 +5,7 @@ import io
 
 from envs.pictures.offscreen import RenderingError
 from maml_rl.machine.ranks import ALONE
-from maml_rl.options.wiring import Setting, make_envs, make_setting
+from maml_rl.options.wiring import Setting, make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import episodes_side_by_side, write_gif, write_video
 from maml_rl.rl.keys import Draws, Purpose, keyed
@@ -38,20 +38,17 @@ class Filming:
         assert self._record.writer
         config = self._config
         setting = make_setting(config, ALONE)
-        tasks = setting.env_parts[0].sample_tasks(1, keyed(Purpose.VALIDATION_TASKS, config.seed))
+        tasks = setting.family.sample_tasks(1, keyed(Purpose.VALIDATION_TASKS, config.seed))
         draws = Draws(Purpose.VALIDATION_EPISODES, config.seed)
         steps = setting.algorithm.trained_steps
         rollouts = setting.rollouts(tasks, draws)
         adaptation = adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps)
 
-        def make_env(num_tasks: int, episodes: int):
-            return make_envs(dataclasses.replace(config, num_tasks=num_tasks, episodes_per_task=episodes), parts=1)[0]
-
         folder = self._record.run_dir / "videos"
         folder.mkdir(exist_ok=True)
         path = folder / f"iteration-{checkpoint.iteration:06d}.mp4"
         try:
-            frames, fps = episodes_side_by_side(config.env, make_env, tasks, adaptation, draws, SIZE)
+            frames, fps = episodes_side_by_side(config.env, setting.family, tasks, adaptation, draws, SIZE)
         except RenderingError as error:
             self._possible = False
             self._record.say(f"no videos: {error}")

@@ -27,7 +27,7 @@ def iterate(
     config, iteration = setting.config, checkpoint.iteration
     share = setting.ranks.share(config.num_tasks)
     task_generator = keyed(Purpose.TASKS, config.seed, iteration, first_task=share.start)
-    tasks = setting.env_parts[0].sample_tasks(share.stop - share.start, task_generator)
+    tasks = setting.family.sample_tasks(share.stop - share.start, task_generator)
     draws = Draws(Purpose.EPISODES, config.seed, iteration, share.start)
     rollouts = setting.rollouts(tasks, draws, announce)
     state, of_algorithm = setting.algorithm.update(checkpoint.state, rollouts)

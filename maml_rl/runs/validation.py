@@ -57,7 +57,7 @@ class Validator:
         """Mean returns [K + 1, M] of the validation tasks, of all ranks'."""
         setting, config = self._setting, self._setting.config
         share = setting.ranks.share(config.num_tasks)
-        tasks = setting.env_parts[0].sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
+        tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
         draws = Draws(Purpose.VALIDATION_EPISODES, config.seed, first_task=share.start)
         rollouts = setting.rollouts(tasks[share], draws)
         adaptation = adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps)

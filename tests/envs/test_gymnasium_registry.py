@@ -11,6 +11,7 @@ from envs import KeyedGenerator
 from envs.gymnasium_registry import NAMES
 from envs.pictures.offscreen import RenderingError
 from envs.single_task_env import SingleTaskEnv
+from tests.envs.played import played
 
 
 @pytest.fixture(params=list(NAMES.values()))
@@ -33,7 +34,7 @@ def test_gymnasium_finds_no_fault(name: str) -> None:
 def test_equals_the_family(family: str) -> None:
     env = gymnasium.make(f"maml_rl/{NAMES[family]}-v0").unwrapped
     start, info = env.reset(seed=3)
-    alone = envs.make(family, 1, 1, num_threads=1)
+    alone = played(family, 1, 1, num_threads=1)
     generator = KeyedGenerator(0, *gymnasium.utils.seeding.np_random(3)[0].integers(2**32, size=2).tolist())
     tasks = alone.sample_tasks(1, generator)
     np.testing.assert_array_equal(info["task"], tasks[0])
@@ -55,11 +56,11 @@ def test_equals_a_simulation_of_a_batch_step_by_step() -> None:
     env = gymnasium.make("maml_rl/HalfCheetahVel-v0", task=1.5)
     observation, info = env.reset(seed=3)
     assert info["task"] == [1.5]
-    batched = envs.make("halfcheetah-vel", 2, 3, num_threads=1)
+    batched = played("halfcheetah-vel", 2, 3, num_threads=1)
     batched.reset(torch.full((2, 1), 1.5), KeyedGenerator(0))
-    batched.physics.qpos[1, 2] = env.unwrapped._env.physics.qpos[0, 0]  # type: ignore[attr-defined]
-    batched.physics.qvel[1, 2] = env.unwrapped._env.physics.qvel[0, 0]  # type: ignore[attr-defined]
-    _, batched._x = batched._observe()  # type: ignore[attr-defined]
+    batched.physics.qpos[1, 2] = env.unwrapped._simulation.physics.qpos[0, 0]  # type: ignore[attr-defined]
+    batched.physics.qvel[1, 2] = env.unwrapped._simulation.physics.qvel[0, 0]  # type: ignore[attr-defined]
+    _, batched.simulation._place = batched._senses.observe()  # type: ignore[attr-defined]
     rng = np.random.default_rng(0)
     for t in range(200):
         action = rng.uniform(-1, 1, 6)

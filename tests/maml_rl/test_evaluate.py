@@ -8,7 +8,7 @@ import torch
 from maml_rl.evaluate import main
 from maml_rl.options.config import Config, configure
 from maml_rl.options.presets import PRESETS
-from maml_rl.options.wiring import make_algorithm, make_envs
+from maml_rl.options.wiring import make_algorithm, make_family
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.rl.keys import Purpose, keyed
 from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
@@ -79,7 +79,7 @@ def test_a_seed_decides_everything(tmp_path) -> None:
 
 
 def test_training_validation_and_evaluation_share_no_task() -> None:
-    [env] = make_envs(Config())
+    env = make_family(Config())
     training = [env.sample_tasks(100, keyed(Purpose.TASKS, seed, i)) for seed in range(3) for i in range(20)]
     splits = (Purpose.VALIDATION_TASKS, Purpose.EVALUATION_TASKS)
     held_out = [env.sample_tasks(100, keyed(split, seed)) for seed in range(3) for split in splits]

@@ -224,11 +224,11 @@ def test_every_family_has_its_protocol() -> None:
     for path in PRESETS.glob("promp/*.yaml"):
         preset = yaml.safe_load(path.read_text())
         assert (preset["env"], preset["variant"]) == (path.stem, "promp")
-        assert preset["horizon"] == envs.make(path.stem, 1, 1, "promp").horizon
+        assert preset["horizon"] == envs.make_family(path.stem, "promp").horizon
     for name, family in envs.ENVS.items():
         preset = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
         assert preset["env"] == name
-        assert preset["horizon"] == family.make(1, 1).horizon
+        assert preset["horizon"] == family.make("maml").horizon
 
 
 @pytest.mark.parametrize("variant", ["maml", "promp"])
@@ -240,7 +240,7 @@ def test_the_list_of_families_says_what_they_are(variant, capsys) -> None:
     assert [row.split()[0] for row in rows] == names
     columns = [head.index(word) for word in ("observation", "action", "horizon", "dt (s)", "source")]
     for name, row in zip(names, rows, strict=True):
-        env = envs.make(name, 1, 1, variant)
+        env = envs.make_family(name, variant)
         observation, action, horizon, dt, source = (row[column:].split("  ")[0] for column in columns)
         assert int(observation) == env.observation_size
         assert action.split()[0] == str(env.action_size)

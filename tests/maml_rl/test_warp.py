@@ -11,7 +11,7 @@ import envs
 from maml_rl import load, roll_out
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_envs, make_policy
+from maml_rl.options.wiring import make_setting
 from maml_rl.rl.sampler import collect
 from tests.maml_rl.test_bad_input import fails  # noqa: F401
 from tests.maml_rl.test_train import TINY, main, metrics, train, without_times
@@ -51,12 +51,14 @@ def test_episodes_end_and_start_as_on_the_cpu() -> None:
     for physics in ("cpu", "warp"):
         values = {"env": "hopper-rand-params", "num_tasks": 3, "episodes_per_task": 4, "init_log_std": 2}
         config = configure(Config(), values | {"device": "cpu", "physics": physics})
-        env_parts = make_envs(config)
-        assert len(env_parts) == (2 if physics == "cpu" else 1)
-        policy = make_policy(config, env_parts[0])
-        tasks = env_parts[0].sample_tasks(3, envs.KeyedGenerator(0, 0))
+        setting = make_setting(config)
+        family, simulations, policy = setting.family, setting.simulations, setting.model
+        assert len(simulations) == (2 if physics == "cpu" else 1)
+        tasks = family.sample_tasks(3, envs.KeyedGenerator(0, 0))
         theta_M = policy.initial_parameters(envs.KeyedGenerator(0)).expand(3, -1)
-        parts[physics] = collect(env_parts, FeedForward(policy, theta_M), tasks, envs.KeyedGenerator(0, 1), horizon=30)
+        parts[physics] = collect(
+            family, simulations, FeedForward(policy, theta_M), tasks, envs.KeyedGenerator(0, 1), 30
+        )
     assert parts["cpu"].terminated.any()
     assert torch.equal(parts["cpu"].times, parts["warp"].times)
     assert torch.equal(parts["cpu"].terminated, parts["warp"].terminated)
@@ -87,7 +89,7 @@ def test_families_and_machines_without_warp(fails, monkeypatch) -> None:  # noqa
 
 def test_auto_is_the_cpu_where_there_is_no_cuda(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    [env] = make_envs(configure(Config(), {"env": "halfcheetah-vel", "num_tasks": 1}))
+    [env] = make_setting(configure(Config(), {"env": "halfcheetah-vel", "num_tasks": 1})).simulations
     assert env.dtype == torch.float64
 
 

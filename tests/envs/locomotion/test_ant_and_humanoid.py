@@ -10,6 +10,7 @@ from envs import KeyedGenerator
 from envs.locomotion.ant import CONTACT_COST, ant_dir, ant_goal, ant_vel
 from envs.locomotion.humanoid import humanoid_dir
 from envs.physics.quiet_mujoco import quiet_mujoco
+from tests.envs.played import played
 
 STEPS = 200
 # With these weights Gymnasium's reward is ProMP's along the x axis.
@@ -21,7 +22,7 @@ FAMILIES = [
 
 def forward_and_gymnasium(make, name: str, options: dict):
     """A family's only simulation, told to go along x, and Gymnasium's environment in the same state."""
-    env = make(1, 1, variant="promp")
+    env = played(make("promp"), 1, 1)
     env.reset(torch.tensor([[1.0, 0.0]]), KeyedGenerator(5))
     with quiet_mujoco:
         other = gymnasium.make(name, max_episode_steps=-1, **options).unwrapped
@@ -94,7 +95,7 @@ def test_contact_costs_equal_gymnasium_in_the_state_that_they_are_of(make, name,
 def test_what_the_ants_are_paid_for(variant) -> None:
     tasks = {ant_vel: [2.0], ant_goal: [0.5, -1.0], ant_dir: [-1.0] if variant == "maml" else [0.6, -0.8]}
     for make, task in tasks.items():
-        env = make(1, 1, variant=variant)
+        env = played(make(variant), 1, 1)
         env.reset(torch.tensor([task], dtype=torch.float64), KeyedGenerator(5))
         for action in actions(env)[:50]:
             before = env._place.clone()

@@ -6,6 +6,7 @@ import torch
 from envs import KeyedGenerator
 from envs.locomotion.half_cheetah import half_cheetah_dir, half_cheetah_vel
 from envs.physics.quiet_mujoco import quiet_mujoco
+from tests.envs.played import played
 
 FORWARD = torch.ones(1, 1)
 
@@ -26,7 +27,7 @@ def gymnasium_episode(qpos, qvel, actions, frame_skip: int):
 
 
 def test_states_and_rewards_equal_gymnasium() -> None:
-    env = half_cheetah_dir(1, 1, variant="promp")
+    env = played(half_cheetah_dir("promp"), 1, 1)
     assert env.dt == pytest.approx(0.05)
     env.reset(FORWARD, KeyedGenerator(5))
     # Some beyond the range: 1.0 in actuator units is a policy output of 10.
@@ -43,7 +44,7 @@ def test_states_and_rewards_equal_gymnasium() -> None:
 
 
 def test_the_maml_variant_moves_by_one_substep_and_observes_the_centre_of_mass() -> None:
-    env = half_cheetah_vel(1, 1)
+    env = played(half_cheetah_vel(), 1, 1)
     assert env.dt == pytest.approx(0.01)
     observation = env.reset(torch.tensor([[0.8]]), KeyedGenerator(5))
     actions = 2 * torch.rand(50, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
@@ -65,7 +66,7 @@ def test_the_maml_variant_moves_by_one_substep_and_observes_the_centre_of_mass()
 
 
 def test_direction_turns_the_reward() -> None:
-    env = half_cheetah_dir(2, 1)
+    env = played(half_cheetah_dir(), 2, 1)
     env.reset(torch.tensor([[1.0], [-1.0]]), KeyedGenerator(5))
     env.physics.qpos[1] = env.physics.qpos[0]
     env.physics.qvel[1] = env.physics.qvel[0]
@@ -78,17 +79,17 @@ def test_direction_turns_the_reward() -> None:
 
 @pytest.mark.parametrize(("variant", "top"), [("maml", 2.0), ("promp", 3.0)])
 def test_ranges_of_tasks(variant, top: float) -> None:
-    speeds = half_cheetah_vel(1, 1, variant).sample_tasks(2000, KeyedGenerator(0))
+    speeds = half_cheetah_vel(variant).sample_tasks(2000, KeyedGenerator(0))
     assert 0 <= speeds.min() < 0.01 * top
     assert 0.99 * top < speeds.max() <= top
-    directions = half_cheetah_dir(1, 1, variant).sample_tasks(2000, KeyedGenerator(0))
+    directions = half_cheetah_dir(variant).sample_tasks(2000, KeyedGenerator(0))
     assert set(directions.flatten().tolist()) == {-1.0, 1.0}
     assert directions.mean().abs() < 0.1
 
 
 def test_resets_have_the_published_noise() -> None:
     for variant, spread in (("maml", 0.01), ("promp", 0.1 / 3**0.5)):
-        env = half_cheetah_dir(20, 100, variant)
+        env = played(half_cheetah_dir(variant), 20, 100)
         env.reset(env.sample_tasks(20, KeyedGenerator(0)), KeyedGenerator(1))
         offset = env.physics.qpos - torch.from_numpy(env.physics.model.qpos0)
         assert offset.std() == pytest.approx(spread, rel=0.02)

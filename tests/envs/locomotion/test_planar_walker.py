@@ -9,6 +9,7 @@ from envs.locomotion.planar_walker import hopper_rand_params, walker_dir, walker
 from envs.locomotion.random_model import BASES, RandomModel
 from envs.physics.gymnasium_models import load_gymnasium_model
 from envs.physics.quiet_mujoco import quiet_mujoco
+from tests.envs.played import played
 
 RANDOM = [("hopper.xml", hopper_rand_params), ("walker2d_v5.xml", walker_rand_params)]
 
@@ -20,7 +21,7 @@ def actions(steps: int, size: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(("name", "make"), [("Walker2d-v5", walker_dir), ("Hopper-v5", hopper_rand_params)])
 def test_states_rewards_and_falls_equal_gymnasium(name: str, make) -> None:
-    env = make(1, 1)
+    env = played(make(), 1, 1)
     nominal = torch.zeros(1, *env.task_shape) if env.random_model else torch.ones(1, 1)
     env.reset(nominal, KeyedGenerator(5))
     with quiet_mujoco:
@@ -43,20 +44,20 @@ def test_states_rewards_and_falls_equal_gymnasium(name: str, make) -> None:
 
 @pytest.mark.parametrize(("model", "make"), RANDOM)
 def test_a_body_is_the_same_in_the_batch_and_alone(model: str, make) -> None:
-    env = make(2, 2)
+    env = played(make(), 2, 2)
     before = {name: getattr(env.physics.model, name).copy() for name in BASES}
     tasks = env.sample_tasks(2, KeyedGenerator(3))
     for _ in range(2):  # the second time from bodies that were set before
         env.reset(tasks, KeyedGenerator(5))
     start = env.snapshot()
-    played = actions(100, env.action_size)
-    for action in played:
+    given = actions(100, env.action_size)
+    for action in given:
         env.step(action.expand(2, 2, -1))
     for i in range(2):
         single = env.random_model.single(tasks[i])
         data = mujoco.MjData(single)
         data.qpos[:], data.qvel[:] = start[i, 1, : single.nq].numpy(), start[i, 1, single.nq :].numpy()
-        for action in played:
+        for action in given:
             data.ctrl[:] = (0.1 * action).clamp(-1, 1).numpy()
             mujoco.mj_step(single, data, 4)
         np.testing.assert_allclose(env.snapshot()[i, 1], np.r_[data.qpos, data.qvel], rtol=0, atol=1e-9)
@@ -78,7 +79,7 @@ def test_factors_have_the_published_range() -> None:
 
 
 def test_zero_exponents_are_the_nominal_body() -> None:
-    plain, random = walker_dir(1, 1), walker_rand_params(1, 1)
+    plain, random = played(walker_dir(), 1, 1), played(walker_rand_params(), 1, 1)
     observations = [
         plain.reset(torch.ones(1, 1), KeyedGenerator(5)),
         random.reset(torch.zeros(1, *random.task_shape), KeyedGenerator(5)),

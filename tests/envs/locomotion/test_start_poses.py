@@ -5,6 +5,7 @@ import torch
 
 import envs
 from envs import KeyedGenerator
+from tests.envs.played import played
 
 M, E = 3, 4
 STEPS = 20
@@ -14,7 +15,7 @@ BODIES = [(name, variant) for name in envs.ENVS if envs.has_physics(name) for va
 
 @pytest.mark.parametrize(("name", "variant"), BODIES)
 def test_zero_actions_do_not_throw_the_body(name: str, variant) -> None:
-    env = envs.make(name, M, E, variant, num_threads=1)
+    env = played(name, M, E, variant, num_threads=1)
     env.reset(env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1))
     height = HEIGHT.get(name.split("-")[0], 1)
     start = env.snapshot()[..., height].clone()
@@ -25,7 +26,7 @@ def test_zero_actions_do_not_throw_the_body(name: str, variant) -> None:
 
 
 def test_the_paper_s_ants_start_with_their_ankles_within_their_limits() -> None:
-    env = envs.make("ant-vel", M, E, num_threads=1)
+    env = played("ant-vel", M, E, num_threads=1)
     env.reset(env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1))
     qpos = env.physics.qpos  # type: ignore[attr-defined]
     torch.testing.assert_close(

@@ -5,8 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-import envs
-from envs import KeyedGenerator, TaskEnv
+from envs import KeyedGenerator
 from envs.errors import FamilyError
 from envs.locomotion.random_model import RandomModel
 from envs.physics.contract import Physics
@@ -15,6 +14,7 @@ from envs.physics.gymnasium_models import load_gymnasium_model
 
 pytest.importorskip("mujoco_warp", reason="the extra gpu is not installed")
 from envs.physics.warp import WarpPhysics
+from tests.envs.played import Played, played
 
 M, E = 3, 4
 CPU = torch.device("cpu")
@@ -23,17 +23,17 @@ TOLERANCE = 1e-3
 SOMEBODY = "hopper-rand-params"
 
 
-def on_warp(name: str, num_tasks: int = M) -> TaskEnv:
-    return envs.make(name, num_tasks, E, simulate=partial(WarpPhysics, device=CPU))
+def on_warp(name: str, num_tasks: int = M) -> Played:
+    return played(name, num_tasks, E, make_physics=partial(WarpPhysics, device=CPU))
 
 
-def random_actions(env: TaskEnv, steps: int = 20, seed: int = 0) -> torch.Tensor:
+def random_actions(env: Played, steps: int = 20, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     shape = (steps, env.num_tasks, env.episodes_per_task, env.action_size)
     return env.action_bound * (torch.rand(shape, generator=generator) * 2 - 1)
 
 
-def roll_out(env: TaskEnv, tasks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def roll_out(env: Played, tasks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """States [H + 1, M, E, S], rewards and terminations [H, M, E]."""
     env.reset(tasks, KeyedGenerator(0, 1))
     states, rewards, terminated = [env.snapshot()], [], []
@@ -47,7 +47,7 @@ def roll_out(env: TaskEnv, tasks: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 @pytest.mark.parametrize("name", ["halfcheetah-vel", "ant-vel", SOMEBODY, "walker-rand-params", "humanoid-dir"])
 def test_twenty_steps_follow_the_cpu(name: str) -> None:
-    cpu, warp = envs.make(name, M, E, num_threads=1), on_warp(name)
+    cpu, warp = played(name, M, E, num_threads=1), on_warp(name)
     assert (warp.dtype, warp.device, warp.overlaps) == (torch.float32, CPU, False)
     tasks = cpu.sample_tasks(M, KeyedGenerator(0, 0))
     assert torch.equal(tasks, warp.sample_tasks(M, KeyedGenerator(0, 0)))
@@ -159,8 +159,3 @@ def test_too_little_room_is_an_error_that_names_the_size(what: str, room: int, c
     assert "overflow" not in capfd.readouterr().out
     physics.reset()
     assert not physics.diverged().any()
-
-
-def test_what_mujoco_does_not_simulate_does_not_run_on_warp() -> None:
-    with pytest.raises(FamilyError, match="navigation-2d does not run on warp"):
-        on_warp("navigation-2d")

@@ -2,16 +2,16 @@
 
 import torch
 
-import envs
 from envs import KeyedGenerator
 from envs.toys.bandit import Bandit
 from envs.toys.tabular_mdp import ACTIONS, STATES, TabularMdp
+from tests.envs.played import played
 
 EPISODES = 4_000
 
 
 def test_arms_pay_as_often_as_the_task_says() -> None:
-    bandit = Bandit(2, EPISODES, 3)
+    bandit = played(Bandit(3), 2, EPISODES)
     tasks = torch.tensor([[0.0, 0.3, 1.0], [0.9, 0.5, 0.1]], dtype=torch.float64)
     bandit.reset(tasks, KeyedGenerator(0))
     for arm in range(3):
@@ -26,15 +26,15 @@ def test_arms_pay_as_often_as_the_task_says() -> None:
 
 
 def test_bandits_have_their_arms() -> None:
-    sizes = {name: envs.make(name, 1, 1).action_size for name in ("bandit", "bandit-10", "bandit-50")}
+    sizes = {name: played(name, 1, 1).action_size for name in ("bandit", "bandit-10", "bandit-50")}
     assert sizes == {"bandit": 5, "bandit-10": 10, "bandit-50": 50}
-    tasks = Bandit(1, 1, 50).sample_tasks(200, KeyedGenerator(0))
+    tasks = Bandit(50).sample_tasks(200, KeyedGenerator(0))
     assert 0 <= tasks.min() < 0.01
     assert 0.99 < tasks.max() < 1
 
 
 def test_a_process_moves_and_pays_as_its_task_says() -> None:
-    mdp = TabularMdp(2, EPISODES)
+    mdp = played(TabularMdp(), 2, EPISODES)
     tasks = mdp.sample_tasks(2, KeyedGenerator(1))
     start = mdp.reset(tasks, KeyedGenerator(0))
     assert (start.argmax(dim=-1) == 0).all()
@@ -54,7 +54,7 @@ def test_a_process_moves_and_pays_as_its_task_says() -> None:
 
 
 def test_processes_have_the_published_distribution() -> None:
-    tasks = TabularMdp(1, 1).sample_tasks(300, KeyedGenerator(0))
+    tasks = TabularMdp().sample_tasks(300, KeyedGenerator(0))
     assert tasks.shape == (300, STATES, ACTIONS, STATES + 1)
     transitions, means = tasks[..., :-1], tasks[..., -1]
     torch.testing.assert_close(transitions.sum(dim=-1), torch.ones_like(means))
@@ -66,7 +66,7 @@ def test_processes_have_the_published_distribution() -> None:
 
 
 def test_draws_of_later_steps_differ() -> None:
-    mdp = TabularMdp(1, 50)
+    mdp = played(TabularMdp(), 1, 50)
     tasks = mdp.sample_tasks(1, KeyedGenerator(1))
     action = torch.nn.functional.one_hot(torch.zeros(1, 50, dtype=torch.int64), ACTIONS).double()
     rewards = []

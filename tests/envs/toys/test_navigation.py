@@ -2,10 +2,11 @@ import torch
 
 from envs import KeyedGenerator
 from envs.toys.navigation import Navigation2D
+from tests.envs.played import played
 
 
 def test_an_episode_by_hand() -> None:
-    env = Navigation2D(num_tasks=1, episodes_per_task=2)
+    env = played(Navigation2D(), 1, 2)
     start = env.reset(torch.tensor([[0.1, -0.05]]), KeyedGenerator(0))
     assert (start == 0).all()
     # Outputs are in units of 0.1 m, and clipped: (7, 0) moves by 0.1 m along x, (0, -0.5) by -0.05 m along y.
@@ -18,7 +19,7 @@ def test_an_episode_by_hand() -> None:
 
 
 def test_goals_fill_the_square() -> None:
-    goals = Navigation2D(1, 1).sample_tasks(2000, KeyedGenerator(3))
+    goals = Navigation2D().sample_tasks(2000, KeyedGenerator(3))
     assert goals.shape == (2000, 2)
     assert goals.min() < -0.49
     assert goals.max() > 0.49

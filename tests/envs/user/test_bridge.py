@@ -6,26 +6,27 @@ import numpy as np
 import pytest
 import torch
 
-from envs import KeyedGenerator, OracleEnv, make
+from envs import KeyedGenerator, OracleFamily
 from envs.errors import FamilyError, WorkerError
 from envs.pictures.offscreen import RenderingError
-from envs.user.bridge import GymnasiumBridge
+from envs.user.bridge import GymnasiumSimulation
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.trajectories import Trajectories
+from tests.envs.played import Played, played
 from tests.envs.tasks_for_tests import NAME
 
 M, E, H = 3, 2, 6
 
 
-def bridge(name: str, num_workers: int = 1, num_tasks: int = M, episodes: int = E) -> GymnasiumBridge:
-    env = make(f"{NAME}:{name}", num_tasks, episodes, num_threads=num_workers)
-    assert isinstance(env, GymnasiumBridge)
+def bridge(name: str, num_workers: int = 1, num_tasks: int = M, episodes: int = E) -> Played:
+    env = played(f"{NAME}:{name}", num_tasks, episodes, num_threads=num_workers)
+    assert isinstance(env.simulation, GymnasiumSimulation)
     return env
 
 
-def play(env: GymnasiumBridge, actions: torch.Tensor, key: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def play(env: Played, actions: torch.Tensor, key: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Observations [H + 1, M, E, O], rewards and ends [H, M, E]."""
     observations = [env.reset(env.sample_tasks(env.num_tasks, KeyedGenerator(0, 0)), KeyedGenerator(0, key))]
     steps = [env.step(action) for action in actions]
@@ -93,18 +94,18 @@ def test_an_ended_simulation_rests(actions) -> None:
         assert ended[:, m, 0].tolist() == [t + 1 >= last for t in range(H)]
 
 
-def roll_out(env) -> Trajectories:
+def roll_out(env: Played) -> Trajectories:
     policy = MlpPolicy(env.observation_size, env.action_size, (8,), discrete=env.discrete)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
-    return collect(
-        [env], FeedForward(policy, theta_M), env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1), H
-    )
+    tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
+    actor = FeedForward(policy, theta_M)
+    return collect(env.family, [env.simulation], actor, tasks, KeyedGenerator(0, 1), H)
 
 
 @pytest.mark.parametrize("told", [False, True])
 def test_a_time_limit_of_its_own_is_no_termination(told) -> None:
     env = bridge("Tasks")
-    trajectories = roll_out(OracleEnv(env) if told else env)
+    trajectories = roll_out(played(OracleFamily(env.family), M, E, num_threads=2) if told else env)
     lengths = (3 + (4 * trajectories.observations[:, :, 0, 1]).round()).long()  # [M, E]
     assert (lengths < H).any()
     assert torch.equal(trajectories.first.sum(dim=-1), lengths.clamp(max=H))
@@ -158,7 +159,7 @@ def test_a_class_that_cannot_be(name, fault) -> None:
 @pytest.mark.parametrize("name", ["nothing_here:Tasks", "tests.envs:", ":Tasks", "a b:C"])
 def test_a_name_that_cannot_be(name) -> None:
     with pytest.raises(FamilyError, match="allowed"):
-        make(name, M, E)
+        played(name, M, E)
 
 
 @pytest.mark.parametrize(

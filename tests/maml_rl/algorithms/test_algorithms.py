@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from envs import KeyedGenerator, OracleEnv
+from envs import KeyedGenerator, OracleFamily
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.algorithms.fomaml import Fomaml, FomamlOptions
 from maml_rl.algorithms.maml import Maml, MamlOptions
@@ -74,7 +74,7 @@ def test_steps_of_an_evaluation_are_smaller_behind_the_trained_ones(algorithm) -
 
 def test_only_the_oracle_is_told_the_task() -> None:
     env = dataclasses.make_dataclass("Env", ["num_tasks"])(3)
-    assert [name for name, entry in ALGORITHMS.items() if entry.wrap is not None and entry.wrap is OracleEnv] == [
+    assert [name for name, entry in ALGORITHMS.items() if entry.wrap is not None and entry.wrap is OracleFamily] == [
         "oracle"
     ]
     assert ALGORITHMS["maml"].wrap(env) is env

@@ -27,7 +27,7 @@ PAPER = {
 
 @pytest.mark.parametrize("env", PAPER)
 def test_the_paper_s_tasks_are_the_authors_draws(env) -> None:
-    family = envs.make(env, 1, 1, num_threads=1)
+    family = envs.make_family(env)
     tasks = load_tasks("maml-paper", env, family.task_shape)
     assert torch.equal(tasks, torch.as_tensor(PAPER[env]))  # to the last bit
     assert json.loads((NAMED_TASKS / "maml-paper" / f"{env}.json").read_text()) == PAPER[env].tolist()
@@ -42,6 +42,6 @@ def test_each_name_has_a_file_and_episodes_for_the_same_families() -> None:
     for name, episodes in EPISODES.items():
         assert {path.name for path in (NAMED_TASKS / name).iterdir()} == {f"{env}.json" for env in episodes}
     # Steps for each task and gradient step: episodes times the paper's horizon.
-    horizons = {env: envs.make(env, 1, 1, num_threads=1).horizon for env in PAPER}
+    horizons = {env: envs.make_family(env).horizon for env in PAPER}
     steps = {env: episodes * horizons[env] for env, episodes in EPISODES["maml-paper"].items()}
     assert steps == {env: 8000 if env == "ant-dir" else 4000 for env in PAPER}

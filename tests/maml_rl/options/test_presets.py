@@ -10,7 +10,7 @@ import envs
 from maml_rl.options.command_line import parse_command_line
 from maml_rl.options.config import Config, flat
 from maml_rl.options.presets import PRESETS, load_preset, preset_names
-from maml_rl.options.wiring import make_envs, make_policy
+from maml_rl.options.wiring import make_family, make_model, make_simulations
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.schema.errors import UsageError
 
@@ -41,9 +41,10 @@ def test_a_shipped_preset_makes_an_env_and_a_policy(name, env) -> None:
     config = load_preset(env, name, envs.ENVS)
     assert (config.env, config.variant) == (env, "promp" if name == "promp" else "maml")
     small = dataclasses.replace(config, num_tasks=1, episodes_per_task=1, num_threads=1, device="cpu", physics="cpu")
-    [family] = make_envs(small)
+    family = make_family(small)
+    assert make_simulations(small, family)[0].num_tasks == 1
     assert family.horizon == config.horizon
-    policy = make_policy(small, family)
+    policy = make_model(small, family)
     assert policy.num_parameters > family.observation_size * family.action_size
 
 

@@ -1,4 +1,3 @@
-import dataclasses
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from envs.pictures.offscreen import RenderingError
 from maml_rl import evaluate
 from maml_rl.options.config import Config
 from maml_rl.options.presets import PRESETS
-from maml_rl.options.wiring import make_envs, make_setting
+from maml_rl.options.wiring import make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import CAPTION, episodes_side_by_side, replay, write_video
 from maml_rl.rl.keys import Draws, Purpose, keyed
@@ -27,16 +26,13 @@ DRAWS = Draws(Purpose.EVALUATION_EPISODES, 1)
 
 
 def adapted(env: str, horizon: int, num_tasks: int = 2):
-    """What `episodes_side_by_side` takes first: the family's name, how it is made, tasks, and their adaptation."""
+    """What `episodes_side_by_side` takes first: the family's name, the family, tasks, and their adaptation."""
     config = Config(env=env, num_tasks=num_tasks, episodes_per_task=2, horizon=horizon, hidden_sizes=(8,))
     setting = make_setting(config)
-    tasks = setting.env_parts[0].sample_tasks(num_tasks, keyed(Purpose.EVALUATION_TASKS, 1))
+    tasks = setting.family.sample_tasks(num_tasks, keyed(Purpose.EVALUATION_TASKS, 1))
     adaptation = adapt_and_roll_out(setting.algorithm, setting.initial_state(), setting.rollouts(tasks, DRAWS), 1)
 
-    def make_env(num_tasks: int, episodes: int):
-        return make_envs(dataclasses.replace(config, num_tasks=num_tasks, episodes_per_task=episodes), parts=1)[0]
-
-    return env, make_env, tasks, adaptation
+    return env, setting.family, tasks, adaptation
 
 
 def decode(path) -> tuple[dict, list[np.ndarray]]:
@@ -71,10 +67,10 @@ def test_a_gif_shows_real_time(tmp_path) -> None:
 
 @pytest.mark.parametrize("env", ["navigation-2d", "halfcheetah-vel"])
 def test_the_states_drawn_are_those_that_were_rolled_out(env) -> None:
-    _, make_env, tasks, adaptation = adapted(env, horizon=12, num_tasks=3)
+    _, family, tasks, adaptation = adapted(env, horizon=12, num_tasks=3)
     for k, trajectories in enumerate(adaptation.trajectories):
         # [2, E, H + 1, S]
-        states = replay(make_env(2, 2), tasks[:2], trajectories.tasks(slice(2)), DRAWS.phase(k))
+        states = replay(family.simulate(2, 2), tasks[:2], trajectories.tasks(slice(2)), DRAWS.phase(k))
         seen = trajectories.observations[:2]
         drawn = states[:, :, :-1] if env == "navigation-2d" else states[:, :, :-1, 1:]
         expected = seen[..., : drawn.shape[-1]]

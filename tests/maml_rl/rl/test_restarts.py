@@ -5,12 +5,13 @@ from dataclasses import fields
 import pytest
 import torch
 
-import envs
 from envs import KeyedGenerator
+from envs.simulation import Step
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.trajectories import Trajectories
+from tests.envs.played import played
 
 M, E, H = 3, 4, 40
 # Families whose bodies fall often under the noise of exp(2).
@@ -18,19 +19,20 @@ FALLING = ["ant-vel", "hopper-rand-params", "walker-dir", "humanoid-dir"]
 
 
 def roll_out(name: str, parts: tuple[int, ...] = (M,), num_threads: int = 1, horizon: int = H) -> Trajectories:
-    env_parts = [envs.make(name, num_tasks, E, "promp", num_threads) for num_tasks in parts]
+    env_parts = [played(name, num_tasks, E, "promp", num_threads=num_threads) for num_tasks in parts]
     env = env_parts[0]
     policy = MlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=3.0)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
-    return collect(env_parts, FeedForward(policy, theta_M), tasks, KeyedGenerator(0, 1), horizon)
+    simulations = [each.simulation for each in env_parts]
+    return collect(env.family, simulations, FeedForward(policy, theta_M), tasks, KeyedGenerator(0, 1), horizon)
 
 
 @pytest.mark.parametrize("name", FALLING)
 def test_stepping_and_restarting_by_hand_meets_the_same_episodes(name: str) -> None:
     trajectories = roll_out(name)
     assert trajectories.terminated[..., :-1].any()
-    env = envs.make(name, M, E, "promp", num_threads=1)
+    env = played(name, M, E, "promp", num_threads=1)
     observations = env.reset(env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1))
     times = torch.zeros(M, E, dtype=torch.int64)
     for t in range(H):
@@ -67,7 +69,7 @@ def test_every_episode_has_a_start_of_its_own(name: str) -> None:
 
 
 def test_the_nth_episode_of_a_simulation_starts_alike_whenever_it_begins() -> None:
-    env = envs.make("ant-vel", M, E, num_threads=1)
+    env = played("ant-vel", M, E, num_threads=1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
     chosen, everyone = torch.zeros(M, E, dtype=torch.bool), torch.ones(M, E, dtype=torch.bool)
     chosen[1, 2] = True
@@ -81,12 +83,15 @@ def test_the_nth_episode_of_a_simulation_starts_alike_whenever_it_begins() -> No
     assert torch.equal(env.restart(everyone)[chosen], third[chosen])
 
 
+class CoinFamily:
+    observation_size, action_size, task_shape = 1, 1, (1,)
+    action_bound, discrete, terminates, truncates = 1.0, False, True, False
+
+
 class Coin:
     """Each step pays 1, and ends the episode with a chance of 0.1. Observes nothing."""
 
-    observation_size, action_size, task_shape = 1, 1, (1,)
-    action_bound, discrete, terminates, overlaps = 1.0, False, True, False
-    device, dtype = torch.device("cpu"), torch.float64
+    device, dtype, overlaps = torch.device("cpu"), torch.float64, False
 
     def __init__(self, num_tasks: int, episodes_per_task: int) -> None:
         self.num_tasks, self.episodes_per_task = num_tasks, episodes_per_task
@@ -101,7 +106,7 @@ class Coin:
 
     def step(self, actions):
         ended = self._generator.uniform(self.num_tasks, self.episodes_per_task) < 0.1
-        return self._observations, torch.ones(ended.shape, dtype=self.dtype), ended
+        return Step(self._observations, torch.ones(ended.shape, dtype=self.dtype), ended, torch.zeros_like(ended))
 
     def diverged(self):
         return torch.zeros(self.num_tasks, self.episodes_per_task, dtype=torch.bool)
@@ -112,7 +117,8 @@ def test_the_mean_return_favours_neither_short_nor_long_episodes() -> None:
     horizon, env = 20, Coin(20, 200)
     policy = MlpPolicy(1, 1, ())
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(20, -1)
-    trajectories = collect([env], FeedForward(policy, theta_M), torch.zeros(20, 1), KeyedGenerator(3), horizon)  # type: ignore[list-item]
+    actor, tasks = FeedForward(policy, theta_M), torch.zeros(20, 1)
+    trajectories = collect(CoinFamily(), [env], actor, tasks, KeyedGenerator(3), horizon)  # type: ignore[arg-type,list-item]
     true = (1 - 0.9**horizon) / 0.1
     error = float(trajectories.returns().std()) / 4000**0.5
     assert trajectories.mean_return() == pytest.approx(true, abs=4 * error)

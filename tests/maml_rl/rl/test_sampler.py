@@ -11,6 +11,7 @@ from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.trajectories import Trajectories
+from tests.envs.played import played
 
 M, E, H = 3, 4, 25
 
@@ -18,12 +19,13 @@ M, E, H = 3, 4, 25
 def roll_out(
     name: str, key: int = 1, num_threads: int = 1, log_std: float = 0.0, parts: tuple[int, ...] = (M,)
 ) -> Trajectories:
-    env_parts = [envs.make(name, num_tasks, E, num_threads=num_threads) for num_tasks in parts]
+    env_parts = [played(name, num_tasks, E, num_threads=num_threads) for num_tasks in parts]
     env = env_parts[0]
     policy = MlpPolicy(env.observation_size, env.action_size, (8,), init_log_std=log_std)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
-    return collect(env_parts, FeedForward(policy, theta_M), tasks, KeyedGenerator(0, key), H)
+    simulations = [each.simulation for each in env_parts]
+    return collect(env.family, simulations, FeedForward(policy, theta_M), tasks, KeyedGenerator(0, key), H)
 
 
 @pytest.fixture(params=list(envs.ENVS))
@@ -63,29 +65,30 @@ def test_parts_change_nothing(name: str, parts: tuple[int, ...]) -> None:
 def test_an_error_in_one_part_ends_the_others_at_once(monkeypatch) -> None:
     """An interrupt takes the same way: nobody waits for the end of a rollout."""
     monkeypatch.setattr(parallel, "_num_workers", 2)
-    env_parts = [envs.make("halfcheetah-vel", 1, E, num_threads=1) for _ in range(2)]
+    family = envs.make_family("halfcheetah-vel")
+    simulations = [family.simulate(1, E, num_threads=1) for _ in range(2)]
     steps = 0
 
     def fail(actions: torch.Tensor):
         raise KeyError("physics")
 
-    def count(actions: torch.Tensor, step=env_parts[1].step):
+    def count(actions: torch.Tensor, step=simulations[1].step):
         nonlocal steps
         steps += 1
         return step(actions)
 
-    env_parts[0].step, env_parts[1].step = fail, count  # type: ignore[method-assign]
+    simulations[0].step, simulations[1].step = fail, count  # type: ignore[method-assign]
     policy = MlpPolicy(20, 6, (8,))
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(2, -1)
     with pytest.raises(KeyError, match="physics"):
-        collect(env_parts, FeedForward(policy, theta_M), torch.ones(2, 1), KeyedGenerator(0), horizon=100_000)
+        collect(family, simulations, FeedForward(policy, theta_M), torch.ones(2, 1), KeyedGenerator(0), horizon=100_000)
     assert steps < 10_000
 
 
 def test_observations_and_actions_belong_together(name: str) -> None:
     """Stepping an env by hand with the stored actions meets the stored observations and rewards."""
     trajectories = roll_out(name)
-    env = envs.make(name, M, E, num_threads=1)
+    env = played(name, M, E, num_threads=1)
     observations = env.reset(env.sample_tasks(M, KeyedGenerator(0, 0)), KeyedGenerator(0, 1))
     for t in range(H):
         torch.testing.assert_close(trajectories.observations[:, :, t], observations.float(), rtol=0, atol=0)
@@ -102,14 +105,15 @@ def test_stored_actions_are_not_clipped() -> None:
 
 
 def test_each_task_acts_by_its_own_policy() -> None:
-    env = Navigation2D(2, 3)
+    family = Navigation2D()
     policy = MlpPolicy(2, 2, (), min_log_std=-20.0, init_log_std=-20.0)
     theta = policy.initial_parameters(KeyedGenerator(0))
     right, left = theta.clone(), theta.clone()
     right[4:6], left[4:6] = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0])  # the bias
     right[:4] = left[:4] = 0
     goals = torch.tensor([[0.5, 0.0], [0.5, 0.0]])
-    trajectories = collect([env], FeedForward(policy, torch.stack([right, left])), goals, KeyedGenerator(0), horizon=8)
+    actor = FeedForward(policy, torch.stack([right, left]))
+    trajectories = collect(family, [family.simulate(2, 3)], actor, goals, KeyedGenerator(0), horizon=8)
     assert trajectories.first.sum(dim=-1).tolist() == [[5] * 3, [8] * 3]  # five steps of 0.1 m to the goal
     assert trajectories.times[0].tolist() == [[0, 1, 2, 3, 4, 0, 1, 2]] * 3
     assert trajectories.terminated[0].nonzero()[:, 1].tolist() == [4] * 3
@@ -122,10 +126,10 @@ def test_each_task_acts_by_its_own_policy() -> None:
 
 
 def test_a_diverged_episode_is_masked_and_counted() -> None:
-    env = envs.make("halfcheetah-vel", M, E, num_threads=1)
+    env = played("halfcheetah-vel", M, E, num_threads=1)
     policy = MlpPolicy(env.observation_size, env.action_size, (8,))
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
-    step, calls = env.step, []
+    step, calls = env.simulation.step, []
 
     def failing_step(actions: torch.Tensor):
         calls.append(None)
@@ -133,10 +137,9 @@ def test_a_diverged_episode_is_masked_and_counted() -> None:
             env.physics.qvel[1, 2] = float("inf")  # type: ignore[attr-defined]
         return step(actions)
 
-    env.step = failing_step  # type: ignore[method-assign]
-    trajectories = collect(
-        [env], FeedForward(policy, theta_M), env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(1), H
-    )
+    tasks = env.sample_tasks(M, KeyedGenerator(0))
+    env.simulation.step = failing_step  # type: ignore[method-assign]
+    trajectories = collect(env.family, [env.simulation], FeedForward(policy, theta_M), tasks, KeyedGenerator(1), H)
     assert trajectories.diverged.nonzero().tolist() == [[1, 2]]
     assert not trajectories.mask[1, 2].any()
     assert trajectories.num_steps() == (M * E - 1) * H

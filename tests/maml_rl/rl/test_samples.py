@@ -23,6 +23,7 @@ def draw_trajectories(seed: int = 0, num_tasks: int = 3) -> Trajectories:
         rewards=torch.randn(num_tasks, E, H, generator=generator, dtype=torch.float64),
         times=times_of(terminated),
         terminated=terminated,
+        truncated=torch.zeros_like(terminated),
         final_observations=torch.randn(num_tasks, E, 2, generator=generator),
         diverged=torch.zeros(num_tasks, E, dtype=torch.bool),
     )

@@ -10,7 +10,7 @@ from maml_rl.meta.inner_loop import inner_step
 from maml_rl.meta.meta_step import inner_kl
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_envs, make_policy, make_setting
+from maml_rl.options.wiring import make_setting
 from maml_rl.rl import rollouts as rollouts_module
 from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
@@ -72,7 +72,7 @@ def adapt(policy, theta_M, batches) -> torch.Tensor:
 def test_each_rollout_is_adapted_from_the_one_before(calls) -> None:
     policy, checkpoints, _ = run()
     first, second, post = (result for _, _, result in calls["collect"])
-    given = [arguments[1].theta_M for arguments, _, _ in calls["collect"]]
+    given = [arguments[2].theta_M for arguments, _, _ in calls["collect"]]
     start = checkpoints[0].state["theta"].expand(3, -1)
     samples = [make_samples(each, 0.8, 0.7) for each in (first, second, post)]
     assert torch.equal(given[0], start)
@@ -101,7 +101,7 @@ def test_the_outer_step_gets_the_options(calls) -> None:
 def test_tasks_and_noise_are_new_in_every_iteration_phase_and_seed(calls) -> None:
     run(iterations=2)
     run(dataclasses.replace(CONFIG, seed=2))
-    tasks = [arguments[2] for arguments, _, _ in calls["collect"]]
+    tasks = [arguments[3] for arguments, _, _ in calls["collect"]]
     assert all(torch.equal(tasks[i], tasks[3 * (i // 3)]) for i in range(9))  # the same within an iteration
     assert len(torch.cat(tasks[::3]).unique(dim=0)) == 9
     noise = torch.cat([result.actions[:, :, 0].flatten(0, 1) for _, _, result in calls["collect"]])
@@ -154,10 +154,10 @@ def test_the_configuration_reaches_the_env_and_the_policy() -> None:
         min_log_std=-3.0,
         output_scale=0.1,
     )
-    env_parts = make_envs(config)
-    assert [(env.num_tasks, env.episodes_per_task, env.observation_size) for env in env_parts] == [(1, 3, 17)] * 2
-    policy = make_policy(config, env_parts[0])
-    assert policy == MlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0, 0.1)
+    setting = make_setting(config)
+    assert [(each.num_tasks, each.episodes_per_task) for each in setting.simulations] == [(1, 3)] * 2
+    assert setting.family.observation_size == 17
+    assert setting.model == MlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0, 0.1)
     theta, other = (make_setting(dataclasses.replace(config, seed=seed)).initial_state()["theta"] for seed in (1, 2))
     assert (theta[-6:] == -0.5).all()
     assert not torch.equal(theta, other)
