@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.made
 
-.PHONY: setup train test lint bench test-metaworld clean
+.PHONY: setup train test lint bench docs-check test-metaworld clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,10 @@ bench: setup
 	@for name in sampling outer_step iteration scaling distributed worlds; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
 	$(BIN)/python -m benchmarks.time_to_score --env navigation-2d --score -11.7 $(ARGS)
 	$(BIN)/python -m benchmarks.time_to_score --env halfcheetah-dir --score 293.2 $(ARGS)
+
+# Every command of README and docs, at a tiny size.
+docs-check: setup
+	$(BIN)/python -m tests.docs_check
 
 # Meta-World needs MuJoCo 3.3.0, our own families MuJoCo 4: each has a virtual environment of its own.
 METAWORLD := .venv-metaworld

@@ -1,4 +1,4 @@
-"""A class of the user's, through the commands and the Python interface: the README's example, and failing ones."""
+"""A class of the user's, through the commands and the Python interface: the documented example, and failing ones."""
 
 import os
 import signal
@@ -15,16 +15,17 @@ from maml_rl import evaluate
 from maml_rl.train import main
 from tests.envs.tasks_for_tests import NAME
 from tests.maml_rl.test_train import TINY, assert_same_tensors, checkpoint_bytes, metrics, without_times
-from tests.test_readme import EXAMPLES, ROOT
+from tests.test_docs import ROOT, examples
 
 ENV = "my_module:MyTasks"
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """Where the README's example lies, and where the commands are run."""
-    assert len(EXAMPLES[1].splitlines()) <= 40
-    (tmp_path / "my_module.py").write_text(EXAMPLES[1])
+    """Where the documentation's example lies, and where the commands are run."""
+    [example] = examples("docs/own-tasks.md")
+    assert len(example.splitlines()) <= 40
+    (tmp_path / "my_module.py").write_text(example)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "my_module", raising=False)

@@ -1,0 +1,89 @@
+"""Run every command of README and docs, each at a tiny size. By `make docs-check`.
+
+A line that begins with four spaces and one of the commands below is a command. Training and evaluation get flags behind
+their own that make them small; the last flag counts. RUN stands for a run that was trained here.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "checkpoints" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = ("python -m ", "torchrun ", "make ", "pip ", "apt ")
+TINY = "--iterations 2 --num-tasks 2 --episodes-per-task 2 --horizon 20 --hidden-sizes 8 --device cpu"
+# Commands that this machine cannot run, and why.
+LEFT_OUT = {
+    r"^(pip|apt) ": "installs",
+    r"configs/metaworld": "needs a virtual environment of its own: make test-metaworld",
+    r"--physics warp": "MuJoCo Warp compiles for 40 s: tests/maml_rl/test_warp.py runs it",
+    r"--nnodes|srun|\$": "needs several machines",
+}
+
+
+def commands(page: Path) -> list[str]:
+    """The commands on a page, continued lines joined."""
+    text = page.read_text().replace("\\\n", " ")
+    lines = (line[4:].removeprefix("$ ").strip() for line in text.splitlines() if line.startswith("    "))
+    return [" ".join(line.split("#")[0].split()) for line in lines if line.startswith(COMMANDS)]
+
+
+def small(command: str, folder: Path) -> list[str]:
+    """The command as it is run in the folder, whose files its patterns name."""
+    if command.startswith("make "):
+        return [*shlex.split(command), "--dry-run"]
+    command = re.sub(r"^torchrun ", "python -m torch.distributed.run --standalone ", command)
+    command = re.sub(r"^python ", f"{sys.executable} ", command)
+    parts = shlex.split(command)
+    if "maml_rl.train" in parts and not {"--help", "--list-envs", "--list-algorithms"} & set(parts):
+        if "--resume" in parts:
+            parts += ["--iterations", "3"]
+        else:
+            parts += TINY.split()
+            parts += [] if "--run-dir" in parts else ["--run-dir", tempfile.mkdtemp(dir=folder)]
+    if "maml_rl.evaluate" in parts:
+        parts += ["--tasks", "2", "--episodes", "2", "--gradient-steps", "1"]
+    if any(part.startswith("benchmarks.") for part in parts):
+        parts += ["--max-seconds", "0"] if "benchmarks.time_to_score" in parts else ["--help"]
+    return [str(each) for part in parts for each in (sorted(folder.glob(part)) if "*" in part else [part])]
+
+
+def prepare(folder: Path) -> None:
+    """What the commands find: the shipped files, the class of docs/own-tasks.md, and runs."""
+    for name in ("benchmarks", "configs", "checkpoints", "Makefile", "pyproject.toml", "constraints.txt"):
+        (folder / name).symlink_to(ROOT / name)
+    own = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "own-tasks.md").read_text(), re.DOTALL)
+    assert own
+    (folder / "my_module.py").write_text(own[1])
+
+
+def main() -> int:
+    failed = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder)
+        train = [sys.executable, "-m", "maml_rl.train", *TINY.split()]
+        runs = {"RUN": "navigation-2d", "runs/halfcheetah-vel-1": "halfcheetah-vel", "OWN": "my_module:MyTasks"}
+        for run, env in runs.items():
+            subprocess.run([*train, "--env", env, "--run-dir", run], cwd=folder, check=True, capture_output=True)
+        for page in PAGES:
+            for command in dict.fromkeys(commands(page)):
+                reason = next((reason for pattern, reason in LEFT_OUT.items() if re.search(pattern, command)), None)
+                if reason:
+                    print(f"left out  {page.name}: {command}  ({reason})")
+                    continue
+                given = command.replace("RUN", "OWN") if "my_module" in command else command
+                parts = small(given, folder)
+                done = subprocess.run(parts, cwd=folder, capture_output=True, text=True, check=False)
+                print(f"{'ok' if done.returncode == 0 else 'FAILED':8}  {page.name}: {command}", flush=True)
+                if done.returncode:
+                    failed += 1
+                    print("\n".join(f"    {line}" for line in done.stderr.splitlines()[-5:]))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
