@@ -1,4 +1,4 @@
-"""What goes wrong in a user's own environments. Imports nothing: worker processes have it too."""
+"""Errors of a user's own environments. Imports nothing: worker processes import it too."""
 
 
 class FamilyError(ValueError):
@@ -6,4 +6,4 @@ class FamilyError(ValueError):
 
 
 class WorkerError(RuntimeError):
-    """A worker process failed. The message is what the user is to read: its traceback, or how it ended."""
+    """A worker process failed. The message is for the user: its traceback, or how it ended."""

@@ -32,7 +32,7 @@ class Family(Protocol):
         ...
 
     def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
-        """What draws episodes of one task, in pictures of that many pixels.
+        """A renderer of episodes of one task, in pictures of that many pixels.
 
         Raises RenderingError (envs.pictures.offscreen) if this machine cannot.
         """

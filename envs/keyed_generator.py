@@ -1,4 +1,4 @@
-"""Random draws that depend on a key, never on a global state or on who else draws."""
+"""Random draws that depend on a key, never on a global state or on other draws."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ MAX_PART = 2**32 - 1  # SeedSequence takes a larger number for two
 class KeyedGenerator:
     """A source of random tensors with a leading task axis, one independent stream per task.
 
-    Row `i` of what it draws depends on `(*key, generation, first_task + i)` and on the draws made before, and on
+    Row `i` of a draw depends on `(*key, generation, first_task + i)` and on the draws made before, and on
     nothing else: not on the number of tasks drawn together, nor on how they are divided among processes. The generation
     is 0, and that of `child` one more.
 

@@ -1,8 +1,8 @@
 """The contract of a simulation: episodes of many tasks of a family at once.
 
-Shapes: `M` tasks, `E` episodes per task, `O` observation, `A` action. All `M * E` simulations advance in one call.
-All tensors are on the simulation's `device`, in its `dtype`, but tasks, which are float64 on the CPU. What `reset` and
-`step` return may be a view of the live state: it holds until the next call.
+Shapes: `M` tasks, `E` episodes per task, `O` observation, `A` action. All `M * E` simulations advance in one call. All
+tensors are on the simulation's `device`, in its `dtype`, but tasks, which are float64 on the CPU. The results of
+`reset` and `step` may be views of the live state: they hold until the next call.
 """
 
 from typing import NamedTuple, Protocol
@@ -14,7 +14,7 @@ from envs.keyed_generator import KeyedGenerator
 
 
 class Step(NamedTuple):
-    """What a step gives."""
+    """The result of a step."""
 
     observations: Tensor  # [M, E, O], after the step
     rewards: Tensor  # [M, E]
@@ -44,7 +44,7 @@ class Simulation(Protocol):
         """Advance every simulation by the family's `dt`.
 
         actions: [M, E, A], the policy's output, unscaled and unclipped; scaling and clipping are the family's. After
-        the end of an episode a simulation has to be restarted: what it does otherwise is undefined.
+        the end of an episode a simulation has to be restarted: its behaviour is undefined otherwise.
         """
         ...
 

@@ -17,7 +17,7 @@ RENDER_SIZE = (480, 480)  # width and height, pixels
 class SingleTaskEnv(gymnasium.Env):
     """One episode at a time of one task of a family. Equals the batched family step by step.
 
-    Observations and actions are those of the family: [O] float64, and [A] in the units of a policy's output, within
+    Observations and actions are the family's: [O] float64, and [A] in the units of a policy's output, within
     the bounds beyond which the family clips, or the number of a choice. Episodes are truncated at the family's horizon.
     """
 
@@ -30,7 +30,7 @@ class SingleTaskEnv(gymnasium.Env):
         variant: Literal["maml", "promp"] = "maml",
         render_mode: str | None = None,
     ) -> None:
-        """task: as in `reset`, for all episodes; drawn anew for each where None.
+        """task: as in `reset`, for all episodes; drawn anew for each if None.
 
         Raises ValueError for a task of another shape, and for a render_mode other than None and "rgb_array".
         """

@@ -1,4 +1,4 @@
-"""What the episodes of a rollout start with."""
+"""Start states of the episodes of a rollout."""
 
 from collections.abc import Callable
 

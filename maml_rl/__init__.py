@@ -1,6 +1,6 @@
 """Model-agnostic meta-learning for reinforcement learning (Finn, Abbeel & Levine 2017).
 
-The public interface is what this file exports: `load`, `adapt`, `roll_out`, and what they return. Importing it
+The public interface is this file's exports, `load`, `adapt`, `roll_out`, and their results. Importing it
 registers the families with Gymnasium.
 """
 

@@ -14,7 +14,7 @@ INTERRUPTED, READER_GONE = 128 + 2, 128 + 13  # as a shell says it of SIGINT and
 
 
 def exit_status(command: str, work: Callable[[], int]) -> int:
-    """Do the work of a command, and return the exit status: its own, or that of what it raised.
+    """Do the work of a command, and return the exit status: its own, or that of the error that it raised.
 
     2 for bad input and 1 for a failed worker process of a user's environment, each with one line on standard error that
     begins with the command's name; 128 + the signal after SIGINT, SIGTERM and SIGHUP, and if the reader of standard
@@ -37,5 +37,5 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest of the output goes nowhere
         return READER_GONE

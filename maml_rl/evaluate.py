@@ -37,12 +37,12 @@ DESCRIPTION = "Evaluate trained policies on tasks they have not seen, before ada
 
 @dataclass(frozen=True)
 class Options:
-    """What to evaluate, and where the results go."""
+    """The policies to evaluate, on which tasks, and the files to write."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Run directories (their best checkpoint, or where none is kept the last) or checkpoint files."""
+    """Run directories (their best checkpoint, or the last if none is kept) or checkpoint files."""
     env: str | None = None
-    """What they were trained on: only needed for a class of your own, module:Class, to allow that it runs."""
+    """The family that they were trained on: needed for a class of your own, module:Class, to allow that it runs."""
     gradient_steps: Annotated[int, Within(0, 1000)] | None = None
     """Gradient steps on each task. Default: 3, and 0 for an oracle, which is told the task."""
     tasks: Count = 40
@@ -55,7 +55,7 @@ class Options:
     eval_lr_ratio: Annotated[float, Within(0)] | None = None
     """Size of the later gradient steps over that of the first. Default: as in training."""
     seed: Annotated[int, Within(0, 2**32 - 1)] = 1
-    """Seed of tasks, start states and noise. They are never those of training or validation."""
+    """Seed of tasks, start states and noise. Training and validation never have the same."""
     fixed_tasks: str | None = None
     """JSON or YAML file with a list of tasks to evaluate on instead: [1.7] for 1.7 m/s, [[0.3, -0.2]] for a goal. Or
     maml-paper: the 40 tasks of the MAML paper's tests, of the families that it has."""
@@ -70,7 +70,7 @@ class Options:
     video_size: tuple[int, int] = (320, 240)
     """Width and height of each picture in the video, pixels: even numbers from 64 to 1920."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where policy and adaptation run; auto takes CUDA where there is one."""
+    """Where policy and adaptation run; auto takes CUDA if there is one."""
     num_threads: Annotated[int, Within(0, 1024)] = 0
     """CPU threads; 0 takes one per CPU."""
 
@@ -81,13 +81,13 @@ class Result:
 
     name: str
     meta_policy: MetaPolicy
-    setting: Setting  # what it was evaluated with
+    setting: Setting  # of the evaluation
     tasks: Tensor
     adaptation: Adaptation
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """Check argv. Prints help and exits with status 0 where asked for. Raises UsageError for what is not right."""
+    """Check argv. Prints help and exits with status 0 if asked for. Raises UsageError for bad input."""
     if any(token in ("-h", "--help") for token in argv):
         tyro.cli(Options, prog=PROG, description=DESCRIPTION, args=["--help"])
     flags = read_flags(argv, Options, positional="runs")
@@ -111,7 +111,7 @@ def parse(argv: Sequence[str]) -> Options:
 
 
 def policies(options: Options) -> list[tuple[str, MetaPolicy]]:
-    """The policies to evaluate, by unique names. Raises UsageError where they cannot be compared."""
+    """The policies to evaluate, by unique names. Raises UsageError if they cannot be compared."""
     loaded = [(str(path), load(path, options.env)) for path in options.runs]
     first_path, first = loaded[0]
     for path, other in loaded:
@@ -196,7 +196,7 @@ def print_table(results: Sequence[Result]) -> None:
 
 
 def run(options: Options) -> int:
-    """Evaluate, print, write. Returns the exit status: 1 where the video alone could not be made."""
+    """Evaluate, print, write. Returns the exit status: 1 if the video alone could not be made."""
     choose_device(options.device)
     use_threads(options.num_threads)
     console = Console(stderr=True)

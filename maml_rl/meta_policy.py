@@ -61,10 +61,10 @@ class MetaPolicy:
 
 
 def load(path: str | Path, env: str | None = None) -> MetaPolicy:
-    """Read a checkpoint; of a run directory its best one, or where none is kept its last.
+    """Read a checkpoint; of a run directory its best one, or its last if none is kept.
 
-    env: what it was trained on. It has to be given where that is a class of yours, "module:Class": a checkpoint alone
-    runs no code. Raises ValueError with one line, where it is missing or not a checkpoint, or is of another env.
+    env: the family that it was trained on. It has to be given if that is a class of yours, "module:Class": a checkpoint
+    alone runs no code. Raises ValueError with one line, if it is missing, not a checkpoint, or of another env.
     """
     path = Path(path)
     if not os.path.exists(path):
@@ -96,7 +96,7 @@ def adapt(
     """The policy after `gradient_steps` policy-gradient steps on one task, each on episodes of its own.
 
     task: a goal in the family's own units, such as 1.7 (m/s) or (0.3, -0.2) (m). episodes: per step; as in training
-    where None. Raises ValueError for a task of another shape, or a number of steps below 0.
+    if None. Raises ValueError for a task of another shape, or a number of steps below 0.
     """
     if gradient_steps < 0:
         raise ValueError(f"gradient_steps: got {gradient_steps}, allowed: an integer >= 0")

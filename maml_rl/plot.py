@@ -34,7 +34,7 @@ SUFFIXES = [".png", ".pdf", ".svg"]
 
 @dataclass(frozen=True)
 class Options:
-    """What to plot, and where the figure goes."""
+    """The input of the plot, and the figure to write."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Run directories, evaluation JSON files, or both. Runs that differ in their seeds alone become one curve."""
@@ -43,7 +43,7 @@ class Options:
 
 
 def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
-    """Check argv. Prints help and exits with status 0 where asked for. Raises UsageError for what is not right."""
+    """Check argv. Prints help and exits with status 0 if asked for. Raises UsageError for bad input."""
     if any(token in ("-h", "--help") for token in argv):
         tyro.cli(Options, prog=PROG, description=DESCRIPTION, args=["--help"])
     options = Options(**read_flags(argv, Options, positional="runs"))
@@ -56,7 +56,7 @@ def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """An evaluation JSON. Raises UsageError where it is none."""
+    """An evaluation JSON. Raises UsageError if it is none."""
     try:
         evaluation = json.loads(path.read_text())
         if not isinstance(evaluation, dict):
@@ -91,7 +91,7 @@ def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str,
 
 
 def plot(paths: Sequence[Path], output: Path) -> None:
-    """Read runs and evaluations, and write the figure. Raises UsageError for what cannot be read."""
+    """Read runs and evaluations, and write the figure. Raises UsageError for files that cannot be read."""
     for path in paths:
         if not os.path.exists(path):
             raise UsageError(f"got {str(path)!r}, which does not exist, allowed: run directories and evaluation files")

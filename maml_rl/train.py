@@ -38,7 +38,7 @@ DESCRIPTION = f"Meta-train a policy. Families of tasks: {', '.join(envs.ENVS)}."
 
 
 def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
-    """Parse, and do what is asked for. Returns the exit status; raises UsageError before anything is written."""
+    """Parse the arguments, and list or train. Returns the exit status; raises UsageError before anything is written."""
     with ranks.together():
         config, source = parse_command_line(argv, PROG, DESCRIPTION, list(envs.ENVS))
     if source.list_envs:

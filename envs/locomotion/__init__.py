@@ -1,1 +1,1 @@
-"""MuJoCo's bodies, and what they are to do."""
+"""MuJoCo's bodies and their goals."""

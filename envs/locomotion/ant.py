@@ -30,7 +30,7 @@ Variant = Literal["maml", "promp"]
 
 @dataclass(frozen=True)
 class Costs:
-    """What a family makes the ant pay, and whether its episodes end."""
+    """The ant's costs in a family, and whether its episodes end."""
 
     control: float = 0.005  # reward per squared action, relative to its range
     clips_contact: bool = True  # whether forces count up to 1 only
@@ -45,7 +45,7 @@ class Ant:
     [9] and the centre of mass [3] (m). Actions: torques [8] relative to their range. A step costs
     costs.control |a|^2 + 0.0005 |forces|^2, a the clipped action.
 
-    The forces are those at the start of the last substep, a time step of the physics before the state. v is that of the
+    The forces are of the start of the last substep, a time step of the physics before the state. v is that of the
     centre of mass; in the "promp" variant of the torso, whose place is that of the last stage of MuJoCo's Runge-Kutta
     step, as in Gymnasium's environment.
     """

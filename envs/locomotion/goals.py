@@ -1,4 +1,4 @@
-"""What a body is to do: tasks, and the reward of a step's motion."""
+"""Goals of bodies: tasks, and the reward of a step's motion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from envs.keyed_generator import KeyedGenerator
 
 
 class Motion(NamedTuple):
-    """What a step's reward sees of the body. D is 1 in a plane, along x, and 2 in space."""
+    """The body's motion in a step, as the reward sees it. D is 1 in a plane, along x, and 2 in space."""
 
     velocity: Tensor  # [M, E, D], m/s over the whole step
     position: Tensor  # [M, E, D], m
@@ -20,7 +20,7 @@ class Motion(NamedTuple):
 
 @dataclass(frozen=True)
 class Goal:
-    """A distribution of tasks [T], and what they pay."""
+    """A distribution of tasks [T], and their rewards."""
 
     task_size: int  # T
     sample: Callable[[int, KeyedGenerator], Tensor]  # tasks [M, T]

@@ -16,13 +16,13 @@ class LeggedCom:
 
     In the torso's frame a leg's part is linear in the nine products of (1, cos q1, sin q1) and (1, cos q2, sin q2). The
     coefficients are found by least squares on MuJoCo's own kinematics, whose fit is exact. MuJoCo computes the centre
-    of mass at every step too, but for the last stage of its Runge-Kutta step, up to 5 mm from where the step ends.
+    of mass at every step too, but for the last stage of its Runge-Kutta step, up to 5 mm from the end of the step.
     """
 
     def __init__(self, model: mujoco.MjModel, root: int, like: Tensor) -> None:
-        """root: the torso. Its joint is the first, those of the legs follow, a leg's two together.
+        """root: the torso. Its joint is the first, the legs' joints follow, a leg's two together.
 
-        like: has the device and the dtype of the positions that will be given. Raises ValueError where the body is not
+        like: has the device and the dtype of the positions that will be given. Raises ValueError if the body is not
         of that form.
         """
         if (model.nq - 7) % 2:

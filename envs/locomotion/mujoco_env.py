@@ -25,7 +25,7 @@ from envs.start_states import StartStates
 
 @dataclass(frozen=True)
 class Start:
-    """What start states add to the body's pose: draws of U(-scale, scale), or of N(0, scale^2)."""
+    """The random part of start states, added to the body's pose: draws of U(-scale, scale), or of N(0, scale^2)."""
 
     uniform_qpos: bool
     qpos: float  # m, rad
@@ -50,14 +50,14 @@ class Start:
 
 
 class Senses(Protocol):
-    """A body in its simulations: what is seen of it, and what it pays."""
+    """A body in its simulations: its observations, its costs, and whether it has fallen."""
 
     def observe(self) -> tuple[Tensor, Tensor]:
         """Observations [M, E, O], and a copy of the place [M, E, D] (m) whose change is the velocity."""
         ...
 
     def costs(self, controls: Tensor) -> Sequence[Tensor]:
-        """What each step costs, of the controls [M, E, A] in actuator units: each [M, E]."""
+        """The costs of a step, of the controls [M, E, A] in actuator units: each [M, E]."""
         ...
 
     def fallen(self) -> Tensor | None:
@@ -66,7 +66,7 @@ class Senses(Protocol):
 
 
 class Body(Protocol):
-    """A model, how it is driven, and where it starts. Actions are clipped to +-1 after scaling."""
+    """A model, its drive and its start. Actions are clipped to +-1 after scaling."""
 
     @property
     def file_name(self) -> str:
@@ -100,7 +100,7 @@ class Body(Protocol):
         ...
 
     def pose(self) -> Tensor | None:
-        """[nq], what the start pose adds to the model's default; None for nothing."""
+        """[nq], the start pose minus the model's default; None if they are the same."""
         ...
 
     def in_simulations(self, physics: Physics) -> Senses: ...

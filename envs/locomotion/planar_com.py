@@ -24,7 +24,7 @@ class PlanarCom:
     def __init__(self, model: mujoco.MjModel, root: int, like: Tensor) -> None:
         """root: the body whose tree it is. like: has the device and the dtype of the positions that will be given.
 
-        Raises ValueError where the tree is not of that form.
+        Raises ValueError if the tree is not of that form.
         """
         slides, hinges = np.zeros((model.nq, 3)), np.zeros((model.nq, model.nbody))
         tree = [body for body in range(model.nbody) if model.body_rootid[body] == root]

@@ -19,7 +19,7 @@ BASES = {"body_mass": 1.5, "body_inertia": 1.5, "geom_friction": 1.5, "dof_dampi
 
 
 class RandomModel:
-    """A task is a row of exponents [T], those of one field after the other, each field flattened.
+    """A task is a row of exponents [T], one field after the other, each flattened.
 
     The nominal model stays as it is: `apply` writes products of it into the batch's own copies of the fields.
     """

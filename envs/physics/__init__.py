@@ -1,1 +1,1 @@
-"""What steps all simulations of a MuJoCo model at once."""
+"""Physics: all simulations of a MuJoCo model at once."""

@@ -30,7 +30,7 @@ class Physics(Protocol):
         """A live view [M, E, ...] of an MjData field.
 
         Derived fields (`xpos`, `subtree_com`, ...) are read-only. After `step` they describe the state before its last
-        substep; with the Runge-Kutta integrator the last stage of that substep, which ends where the new state is.
+        substep; with the Runge-Kutta integrator the last stage of that substep, which ends in the new state.
         """
         ...
 
@@ -39,11 +39,11 @@ class Physics(Protocol):
         ...
 
     def set_const(self) -> None:
-        """Compute anew what MuJoCo derives from masses, inertias and the like."""
+        """Compute anew the constants that MuJoCo derives from masses, inertias and the like."""
         ...
 
     def reset(self) -> None:
-        """Put every simulation into the model's default state, without computing what derives from it."""
+        """Put every simulation into the model's default state, without computing the derived fields."""
         ...
 
     def restart(self, simulations: Tensor) -> None:

@@ -20,19 +20,19 @@ from envs.errors import FamilyError
 from envs.physics.warp_capacity import Capacity, largest_capacity
 from envs.physics.warp_kernels import align_frames, settle
 
-# Fields of the model that follow from masses and inertias: one value per world where those have one.
+# Fields of the model that follow from masses and inertias: one value per world if these have one.
 DERIVED = ["body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0", "actuator_acc0"]
 TOO_MANY_CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD
 TOO_MANY_CONSTRAINTS = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
 
-wp.config.log_level = wp.LOG_WARNING  # not what it loads and compiles
+wp.config.log_level = wp.LOG_WARNING  # no messages about loading and compiling
 wp.init()
 
 
 class WarpPhysics:
     """`num_tasks * episodes_per_task` simulations of one model, in float32, as `envs.physics.contract.Physics`.
 
-    What it computes is recorded as graphs of kernels, a step with all of its substeps as one, and replayed on torch's
+    Its computations are recorded as graphs of kernels, a step with all of its substeps as one, and replayed on torch's
     current stream: nothing waits for the device until `diverged`. Unstable worlds are stepped too, and put back.
     """
 
@@ -48,10 +48,10 @@ class WarpPhysics:
         contacts: int = 0,
         constraints: int = 0,
     ) -> None:
-        """device: CUDA, or the CPU, where Warp computes in one thread.
+        """device: CUDA, or the CPU, on which Warp computes in one thread.
 
-        contacts, constraints: what a world has room for; 0 for as many as the model can have at all. Raises FamilyError
-        where MuJoCo Warp does not run the model.
+        contacts, constraints: a world's room; 0 for as many as the model can have at all. Raises FamilyError
+        if MuJoCo Warp does not run the model.
         """
         self.model = model
         self.device = torch.empty(0, device=device).device  # with its number: Warp knows no "cuda" alone
@@ -121,7 +121,7 @@ class WarpPhysics:
     def diverged(self) -> Tensor:
         """[M, E] bool: simulations that became unstable since `reset`. Waits for the device.
 
-        Raises FamilyError where a world had more contacts or constraints than there was room for.
+        Raises FamilyError if a world had more contacts or constraints than there was room for.
         """
         overflow = wp.to_torch(self._data.overflow)
         flags = torch.stack([(overflow & int(flag) != 0).any() for flag in (TOO_MANY_CONTACTS, TOO_MANY_CONSTRAINTS)])
@@ -155,7 +155,7 @@ class WarpPhysics:
         wp.launch(settle, self._num_worlds, inputs=[*before, data.ctrl, data.qacc], outputs=outputs)
 
     def _compute(self, name: str, launch: Callable[[], None]) -> None:
-        """Compute what `launch` launches: as it stands the first time, when kernels are compiled and loaded."""
+        """Launch the kernels of `launch` directly the first time, when they are compiled and loaded."""
         if name not in self._loaded:
             with self._on_device():
                 launch()
@@ -166,7 +166,7 @@ class WarpPhysics:
         wp.capture_launch(self._graphs[name], self._torch_stream())
 
     def _record(self, launch: Callable[[], None]) -> wp.Graph:
-        """A graph of what `launch` launches, which is not executed."""
+        """A graph of the kernels of `launch`, which are not executed."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(wp.ScopedDevice(self._warp_device))
             if self._warp_device.is_cuda:  # which does not record on its default stream, mostly torch's current one
@@ -178,7 +178,7 @@ class WarpPhysics:
 
     @contextlib.contextmanager
     def _on_device(self) -> Iterator[None]:
-        """Where Warp's own functions allocate and launch: the device, in the order of torch's current stream."""
+        """Have Warp's own functions allocate and launch on the device, in the order of torch's current stream."""
         stream = self._torch_stream()
         with wp.ScopedDevice(self._warp_device) if stream is None else wp.ScopedStream(stream):
             yield

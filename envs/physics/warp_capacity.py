@@ -1,4 +1,4 @@
-"""How many contacts and constraints a model can have at once: what MuJoCo Warp has to have room for."""
+"""The number of contacts and constraints that a model can have at once: MuJoCo Warp needs room for them."""
 
 # pyright: reportAttributeAccessIssue=false
 # MuJoCo's extension modules ship no stubs: to pyright the package has no attributes.

@@ -1,4 +1,4 @@
-"""Kernels of our own between those of MuJoCo Warp. Written in Warp's dialect of Python, which it compiles."""
+"""Our own kernels between MuJoCo Warp's. Written in Warp's dialect of Python, which it compiles."""
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportIndexIssue=false
 # pyright: reportOperatorIssue=false
@@ -23,7 +23,7 @@ def settle(
     qvel: wp.array2d[float],
     qacc_warmstart: wp.array2d[float],
 ):
-    """Put worlds that have become unstable, now or earlier, back to where they were before the step.
+    """Put worlds that have become unstable, now or earlier, back into their state before the step.
 
     qpos*: [W, nq], qvel*, qacc*: [W, nv], ctrl: [W, nu]. unstable: [W].
     """

@@ -14,7 +14,7 @@ class MujocoRenderer:
     """Draws the state (qpos, qvel) as the model's tracking camera sees it."""
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, camera: str = "track") -> None:
-        """width, height: pixels. Raises RenderingError where no OpenGL backend works."""
+        """width, height: pixels. Raises RenderingError if no OpenGL backend works."""
         use_offscreen_gl()
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)

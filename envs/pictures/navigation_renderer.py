@@ -6,7 +6,7 @@ from torch import Tensor
 
 from envs.pictures.renderer import Frame
 
-HALF_WIDTH = 0.8  # m: what is seen around the start; goals lie within 0.5 m
+HALF_WIDTH = 0.8  # m: the visible part around the start; goals lie within 0.5 m
 SMOOTH = 3  # pixels drawn per pixel shown and axis
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers.

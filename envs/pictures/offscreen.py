@@ -22,15 +22,15 @@ with mujoco.Renderer(model, 16, 16) as renderer:
 
 
 class RenderingError(RuntimeError):
-    """MuJoCo's pictures cannot be drawn on this machine. The message is one line that says what helps."""
+    """MuJoCo's pictures cannot be drawn on this machine. The message is one line with a remedy."""
 
 
 @functools.cache
 def use_offscreen_gl() -> str:
-    """Have `mujoco.Renderer` use the first backend that renders: MUJOCO_GL's where that is set, or of BACKENDS.
+    """Have `mujoco.Renderer` use the first backend that renders: MUJOCO_GL's if that is set, or of BACKENDS.
 
     Each is tried in a process of its own, because a failed one cannot be unloaded. Returns its name. Raises
-    RenderingError where none works.
+    RenderingError if none works.
     """
     wanted = os.environ.get("MUJOCO_GL", "").lower()
     if wanted and wanted not in BACKENDS:

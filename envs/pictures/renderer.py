@@ -1,4 +1,4 @@
-"""What draws a family's episodes. Each family's `make_renderer` gives one of its own."""
+"""Renderers of a family's episodes. Each family's `make_renderer` gives one of its own."""
 
 from typing import Protocol
 
@@ -14,11 +14,11 @@ class Renderer(Protocol):
     def draw(self, states: Tensor, earlier: Tensor) -> Frame:
         """The picture of the last of `states`.
 
-        states: [t, S], what `Simulation.snapshot` gave, from the episode's start to the moment to be drawn. earlier:
+        states: [t, S], of `Simulation.snapshot`, from the episode's start to the moment to be drawn. earlier:
         [episodes, H + 1, S], the episodes that the policy adapted on; NaN after their ends.
         """
         ...
 
     def close(self) -> None:
-        """Free what the graphics hold."""
+        """Free the graphics' memory."""
         ...

@@ -59,7 +59,7 @@ class BanditSimulation:
         self._generator = KeyedGenerator(0)
         self._probabilities = torch.zeros(num_tasks, 1, num_arms, dtype=self.dtype)
         self._pulls = torch.zeros(num_tasks, episodes_per_task, num_arms, dtype=self.dtype)  # so far, of each arm
-        self._wins = torch.zeros_like(self._pulls)  # those that paid
+        self._wins = torch.zeros_like(self._pulls)  # the pulls that paid
         self._nothing = torch.ones(num_tasks, episodes_per_task, 1, dtype=self.dtype)
         self._never = torch.zeros(num_tasks, episodes_per_task, dtype=torch.bool)
 
@@ -87,7 +87,7 @@ class BanditSimulation:
         return self._never
 
     def snapshot(self) -> Tensor:
-        """[M, E, 2 k]: pulls of each arm so far, and those that paid."""
+        """[M, E, 2 k]: pulls of each arm so far, and the pulls that paid."""
         return torch.cat([self._pulls, self._wins], dim=-1)
 
     def successes(self) -> Tensor:

@@ -75,7 +75,7 @@ class NavigationSimulation:
         return self._position
 
     def step(self, actions: Tensor) -> Step:
-        # The scale of the MAML authors' code, where an output of 1 is the full range. Without it nearly every action
+        # The scale of the MAML authors' code: an output of 1 is the full range. Without it nearly every action
         # of a policy of unit variance is clipped.
         displacement = (MAX_DISPLACEMENT * actions).clamp(-MAX_DISPLACEMENT, MAX_DISPLACEMENT)
         self._position = self._position + displacement

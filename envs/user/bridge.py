@@ -29,7 +29,7 @@ class GymnasiumFamily:
     """The family of a class "module:Class", with `make_env()`, `sample_tasks(n, rng)` and `set_task(env, task)`.
 
     Observations are the environment's, flattened. Actions: a choice among Discrete's; of a Box its components,
-    flattened, with +-1 for the full range where they are bounded, and as they are where not. dt is the environment's
+    flattened, with +-1 for the full range if they are bounded, and as they are if not. dt is the environment's
     own, or one frame of its pictures, or 1 s.
     """
 
@@ -164,7 +164,7 @@ class GymnasiumSimulation:
         return self._received(rows, "reset")
 
     def _received(self, rows: np.ndarray, method: str) -> Tensor:
-        """Keep what the workers wrote; its observations [M, E, O]. Raises FamilyError where it is not finite."""
+        """Keep the workers' rows; their observations [M, E, O]. Raises FamilyError if a number is not finite."""
         for what, part in (("an observation", rows[:, :-COLUMNS]), ("a reward", rows[:, REWARD - COLUMNS])):
             if not np.isfinite(part).all():
                 raise FamilyError(f"{self.family.name}: {method} gave {what} that is NaN or infinite, allowed: numbers")

@@ -14,7 +14,7 @@ METHODS = ("make_env", "sample_tasks", "set_task")
 
 
 class UserTasks(Protocol):
-    """What the user writes. It is built without arguments, once in the command's process and once in each worker."""
+    """The user's class. It is built without arguments, once in the command's process and once in each worker."""
 
     def make_env(self) -> gymnasium.Env:
         """A new environment at each call."""
@@ -30,7 +30,7 @@ class UserTasks(Protocol):
 
 
 def load_user_tasks(name: str) -> UserTasks:
-    """Import the class, and build it. Raises FamilyError where there is none, or where it lacks a method."""
+    """Import the class, and build it. Raises FamilyError if there is none, or if it lacks a method."""
     module_name, _, class_name = name.partition(":")
     if not class_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise FamilyError(f"{name}: not a class's name, allowed: module:Class, such as my_module:MyTasks")

@@ -1,4 +1,4 @@
-"""What runs in a worker process of the Gymnasium bridge: its share of the simulations, one after another.
+"""A worker process of the Gymnasium bridge: its share of the simulations, one after another.
 
 Imports no PyTorch, so that a worker begins soon and stays small.
 """
@@ -24,7 +24,7 @@ COLUMNS = 4
 
 
 def serve(*arguments: Any) -> None:
-    """Gymnasium's own worker, which ends without a word where the parent process is gone: there is nobody to tell."""
+    """Gymnasium's own worker, which ends without a word if the parent process is gone: there is nobody to tell."""
     try:
         _async_worker(*arguments)
     except OSError:
@@ -34,7 +34,7 @@ def serve(*arguments: Any) -> None:
 class Simulation:
     """One environment of the user's, and a state of Python's and numpy's global generators of its own.
 
-    What it draws does not depend on which other simulations share its process.
+    Its draws do not depend on the other simulations that share its process.
     """
 
     def __init__(self, name: str, tasks: UserTasks) -> None:
@@ -86,7 +86,7 @@ class Simulation:
 
 
 class Bundle(gymnasium.Env):
-    """Several simulations as one environment: what `gymnasium.vector.AsyncVectorEnv` runs one of in each process.
+    """Several simulations as one environment: `gymnasium.vector.AsyncVectorEnv` runs one of these in each process.
 
     Observations [n, O + 4] (float64), a row per simulation: its observation, then the columns. Actions [n, A']: numbers
     of the user's action space. A simulation that has ended keeps its last row. An error is a value here, in the info:

@@ -27,11 +27,11 @@ class WorkerPool:
     def __init__(
         self, name: str, num_simulations: int, observation_size: int, action_numbers: int, num_workers: int
     ) -> None:
-        """name: "module:Class". action_numbers: A', of the user's action space. Raises WorkerError where none start."""
+        """name: "module:Class". action_numbers: A', of the user's action space. Raises WorkerError if none start."""
         self._name = name
         self._shares = np.array_split(np.arange(num_simulations), min(num_workers, num_simulations))
         size = len(self._shares[0])  # the largest; the rows that others have less are padding
-        # Row of each simulation among those of all workers.
+        # Row of each simulation among the rows of all workers.
         self._rows = np.concatenate([size * i + np.arange(len(share)) for i, share in enumerate(self._shares)])
         self._actions = np.zeros((len(self._shares), size, action_numbers))
         make = functools.partial(Bundle, name, size, observation_size, action_numbers)
@@ -66,7 +66,7 @@ class WorkerPool:
         return self._checked(rows, info)
 
     def _checked(self, rows: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-        """A copy of the simulations' rows. Raises FamilyError or WorkerError where a worker says so."""
+        """A copy of the simulations' rows. Raises FamilyError or WorkerError if a worker says so."""
         for key, kind in (("fault", FamilyError), ("traceback", WorkerError)):
             if key in info:
                 self.close()
@@ -75,7 +75,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def _watch(self) -> Iterator[None]:
-        """Raises WorkerError where a worker has died."""
+        """Raises WorkerError if a worker has died."""
         try:
             yield
         except (EOFError, OSError) as error:
@@ -86,11 +86,11 @@ class WorkerPool:
 
 @contextlib.contextmanager
 def _starting() -> Iterator[None]:
-    """What worker processes are to inherit, and what they are not.
+    """The state that worker processes are to inherit.
 
     They do not heed Ctrl-C, nor the end of a terminal, which go to all of its processes: the parent ends them. They do
     not import the program's main module, as others of multiprocessing's do: it has nothing for them, takes seconds, and
-    where it is a script without a guard would run again. Each has one core, and one thread of linear algebra.
+    if it is a script without a guard would run again. Each has one core, and one thread of linear algebra.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     ours = {name: value for name, value in threads.items() if name not in os.environ}
@@ -107,7 +107,7 @@ def _starting() -> Iterator[None]:
 
 
 def _how_it_ended(process: Any) -> str:
-    """In words, or '' where it has not."""
+    """In words, or '' if it has not."""
     process.join(0.2)
     if process.exitcode is None:
         return ""
@@ -117,7 +117,7 @@ def _how_it_ended(process: Any) -> str:
 
 
 def _end(vector_env: Any) -> None:
-    """End the workers: on request, or by force where they do not within GRACE."""
+    """End the workers: on request, or by force if they do not within GRACE."""
     vector_env.closed = True  # its own `close` waits without an end for a worker that has died, or does not answer
     for pipe in vector_env.parent_pipes:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A family whose observations say what the task is: the upper bound that adaptation is measured against."""
+"""A family whose observations contain the task: the upper bound that adaptation is measured against."""
 
 import torch
 from torch import Tensor

@@ -19,7 +19,7 @@ class MamlOptions(InnerOptions, TrustRegionOptions):
 
 @dataclass(frozen=True)
 class Maml:
-    """Descend on each task, and move theta so that where the descents lead is better: exact, by a trust region."""
+    """Descend on each task, and move theta so that the ends of the descents improve: exactly, by a trust region."""
 
     options: MamlOptions
 

@@ -1,6 +1,6 @@
 """One policy for all tasks, without adaptation (Finn et al. 2017, section 5.3: pretraining, and the oracle).
 
-On a family whose observations say what the task is, `envs.wrappers.oracle`, it is the paper's oracle.
+On a family whose observations contain the task, `envs.wrappers.oracle`, it is the paper's oracle.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Ranks: the processes of one run, as torchrun starts them, and what they say to each other."""
+"""Ranks: the processes of one run, as torchrun starts them, and their messages to each other."""
 
 import contextlib
 import ctypes
@@ -29,7 +29,7 @@ class RankLost(RuntimeError):
 
 
 class SaidByFirstRank(UsageError):
-    """Bad input that all ranks know of, raised where another rank prints it."""
+    """Bad input that another rank prints, raised on the ranks that do not."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
-    local_rank: int = 0  # among those of this machine
+    local_rank: int = 0  # on this machine
     local_size: int = 1
-    _control: dist.ProcessGroup | None = None  # gloo: what is said before the first iteration, and waiting
-    _vectors: dist.ProcessGroup | None = None  # gloo, or NCCL: what is summed in every iteration
+    _control: dist.ProcessGroup | None = None  # gloo: messages before the first iteration, and waiting
+    _vectors: dist.ProcessGroup | None = None  # gloo, or NCCL: the sums of every iteration
     _launcher: Store | None = None  # torchrun's own, which outlives the ranks
 
     @property
@@ -80,7 +80,7 @@ class Ranks:
                 _finish(dist.barrier(group=self._control, async_op=True))
 
     def gather(self, value: Any) -> list[Any]:
-        """What each rank has, by rank. For what is small, before the first iteration."""
+        """The value of each rank, by rank. For small values, before the first iteration."""
         values: list[Any] = [value] * self.size
         if self._control is not None:
             with _losses():
@@ -88,7 +88,7 @@ class Ranks:
         return values
 
     def of_first(self, value: Any) -> Any:
-        """What the first rank has."""
+        """The value of the first rank."""
         values = [value]
         if self._control is not None:
             with _losses():
@@ -97,7 +97,7 @@ class Ranks:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """A block that all ranks leave by the same UsageError where one of them has bad input; the first prints it."""
+        """A block that all ranks leave by the same UsageError if one of them has bad input; the first prints it."""
         message: str | None = None
         try:
             yield
@@ -120,7 +120,7 @@ class Ranks:
             self._launcher.set(key, value)
 
     def remembered(self, key: str) -> str | None:
-        """What ranks before these have told torchrun. For the first rank alone."""
+        """The value that earlier ranks have told torchrun. For the first rank alone."""
         known = self._launcher is not None and self._launcher.check([key])
         return self._launcher.get(key).decode() if known else None  # type: ignore[union-attr]
 
@@ -130,9 +130,9 @@ ALONE = Ranks()
 
 @contextlib.contextmanager
 def join_ranks() -> Iterator[Ranks]:
-    """Meet the other ranks, where torchrun has started this process; all but the first lose their standard output.
+    """Meet the other ranks, if torchrun has started this process; all but the first lose their standard output.
 
-    Who leaves by an exception just goes: the others notice, by a RankLost.
+    A rank that leaves by an exception just goes: the others notice, by a RankLost.
     """
     if not dist.is_torchelastic_launched():
         yield ALONE
@@ -152,16 +152,16 @@ def join_ranks() -> Iterator[Ranks]:
 
 
 def _end_with_launcher() -> None:
-    """Have the system send SIGTERM where torchrun is killed: nobody else would end its ranks (Linux)."""
+    """Have the system send SIGTERM if torchrun is killed: nobody else would end its ranks (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _meeting_place(launcher: Store, rank: int) -> Store:
-    """A store of the first rank's, where all ranks find each other.
+    """A store of the first rank, in which all ranks find each other.
 
     torchrun's own will not do: after a restart it still holds the addresses of the ranks before (PyTorch 2.13; its
-    RESTART_COUNT, which could tell them apart, is each machine's own). What those told of their store leads nowhere.
+    RESTART_COUNT, which could tell them apart, is each machine's own). The port of their store leads nowhere.
     """
     if rank == 0:
         store = _connect(0, is_master=True)
@@ -189,7 +189,7 @@ def _new_group(backend: str, timeout: timedelta | None = None) -> dist.ProcessGr
 
 @contextlib.contextmanager
 def _losses() -> Iterator[None]:
-    """What torch.distributed raises, as RankLost."""
+    """Turn torch.distributed's errors into RankLost."""
     try:
         yield
     except RuntimeError as error:  # gloo's and NCCL's, and those of the store, are of this class

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as an exception that is raised only where nothing can be left half-done."""
+"""SIGINT, SIGTERM and SIGHUP as an exception that is raised only at moments when nothing is half-done."""
 
 import contextlib
 import signal

@@ -13,7 +13,7 @@ class Stopwatch:
         """announce: told the name of each part as it begins."""
         self._announce = announce
         self._start = self._last = time.perf_counter()
-        self._parts: list[str] = []  # the present one, behind those that it is within
+        self._parts: list[str] = []  # the present one, behind the parts around it
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     @contextlib.contextmanager

@@ -16,14 +16,14 @@ _num_workers: int | None = None  # None: as many as PyTorch's own setting has
 
 
 def num_cpus() -> int:
-    """How many this process may use: where a cluster's scheduler gives it some of a machine's, these."""
+    """The number of CPUs that this process may use, which a cluster's scheduler may have limited."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_threads(num_threads: int) -> None:
     """Give `parallel_map` that many threads, 0 for one per CPU, and each of PyTorch's operations one.
 
-    What is computed then does not depend on the number of threads, to the last bit.
+    Results then do not depend on the number of threads, to the last bit.
     """
     global _num_workers
     _num_workers = num_threads or num_cpus()
@@ -46,10 +46,10 @@ def parallel_map(
 ) -> list[Result]:
     """[function(item) for item in items], on several threads (`use_threads`).
 
-    cancel: called where an item raises, or an interrupt comes, before the threads that still work are waited for.
+    cancel: called if an item raises or an interrupt comes, before waiting for the threads that still work.
 
     PyTorch releases the interpreter's lock, so that each thread works through items of its own. No thread then waits
-    for another within an operation, which matters where other programs want the cores too: on 2 cores with two of them
+    for another within an operation, which matters if other programs want the cores too: on 2 cores with two of them
     busy, an iteration of 4 navigation tasks took 1.5 s, against 8.1 s with each operation shared by two threads.
     """
     items = list(items)

@@ -1,4 +1,4 @@
-"""What an algorithm is: a state, an update of it, and how it adapts to a task."""
+"""The interface of an algorithm: a state, its update, and its adaptation to tasks."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -11,9 +11,9 @@ from maml_rl.meta.problem import Problem
 from maml_rl.models.distributions import Distribution
 from maml_rl.models.model import Model
 
-State = dict[str, Tensor]  # "theta" [P], and what else the algorithm learns or keeps; checkpointed by name
+State = dict[str, Tensor]  # "theta" [P], and everything else that the algorithm learns or keeps; checkpointed by name
 Metrics = dict[str, float | int | bool]
-Memory = Tensor | None  # what an actor remembers of an episode, [M, E, ...]
+Memory = Tensor | None  # an actor's memory of an episode, [M, E, ...]
 
 
 class Actor(Protocol):
@@ -61,13 +61,13 @@ class Algorithm(Protocol):
         ...
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
-        """One iteration. Returns the new state, and what to log."""
+        """One iteration. Returns the new state and metrics."""
         ...
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
         """Actors after first, first + 1, ..., first + steps steps of adaptation, the first of them the state's own.
 
-        first: steps that the state has had before. What a step learns from is drawn when the next actor is asked for.
+        first: steps that the state has had before. A step draws its batch when the next actor is asked for.
         """
         ...
 

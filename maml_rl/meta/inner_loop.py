@@ -38,12 +38,12 @@ class Inner:
     alpha: float | Tensor  # one step size, or one per parameter [P]
     steps: int
     first_order: bool = False  # whether derivatives through it take its Hessians as zero
-    learns_alpha: bool = False  # whether alpha [P] is a part of what the outer step moves
+    learns_alpha: bool = False  # whether the outer step moves alpha [P] too
 
 
 @dataclass(frozen=True)
 class Path:
-    """Where the inner loop has led, and the data that led there."""
+    """The parameters along the inner loop, and the data that led there."""
 
     thetas_M: Sequence[Tensor]  # K + 1 times [M, P], before each inner step and after the last
     batches: Sequence[Batch]  # K + 1, the k-th drawn with the k-th of these

@@ -44,7 +44,7 @@ class Linearisation:
         Each H_i is its own transpose. With a vector alpha the transpose of alpha * H is H (alpha * .).
         """
         *earlier, u_M = cotangents
-        assert u_M is not None, "the last models are what the outer loss is about"
+        assert u_M is not None, "the outer loss depends on the last models"
         by_alpha = torch.zeros_like(u_M)
         for k in reversed(range(self.inner.steps)):
             if self.inner.learns_alpha:
@@ -60,7 +60,7 @@ class Linearisation:
         last, distribution = self.at[-1], self.at[-1].distribution
         information = distribution.fisher(last.forward(u_M))  # type: ignore[arg-type] # of the same kind
         weights = self.batches[-1].weights[..., None]  # [m, N, 1]
-        # What is shared by all of a task's steps gets their sum.
+        # Parameters that all of a task's steps share get the sum.
         parts = zip(information, distribution, strict=True)
         return last.backward(with_parts(distribution, [(weights * i).sum_to_size(of.shape) for i, of in parts]))
 

@@ -1,4 +1,4 @@
-"""The meta-objective: what the models along the inner loop are worth, its gradient by theta and its curvature.
+"""The meta-objective: the outer loss of the models along the inner loop, its gradient by theta and its curvature.
 
 With theta_i' = theta - alpha * grad L_i(theta) and J_i = d theta_i' / d theta = I - alpha * H_i (for K steps the
 product of the steps' matrices), and F_i the Fisher matrix of task i's adapted model at theta_i':
@@ -41,7 +41,7 @@ class MetaObjective:
 def meta_objective(
     problem: Problem, path: Path, inner: Inner, outer_loss: OuterLoss, stride: int = 1, first: int = 0
 ) -> MetaObjective:
-    """Linearise the inner loop around where it was run.
+    """Linearise the inner loop around the point that it was run from.
 
     path: as `inner_loop` leads through it. stride, first: the Fisher-vector products are computed on steps first,
     first + stride, ...; with a stride above 1 they are estimates, and nothing else is. The KL is that of the adapted

@@ -36,7 +36,7 @@ class TrustRegionOptions:
 def meta_step(
     problem: Problem, point: Tensor, path: Path, inner: Inner, outer_loss: OuterLoss, options: TrustRegionOptions
 ) -> tuple[Step, Metrics]:
-    """Move the point, theta [P] or theta and alpha [2 P], down the outer loss. Returns the step, and what to log."""
+    """Move the point, theta [P] or theta and alpha [2 P], down the outer loss. Returns the step and metrics."""
     # Another first step in each iteration, so that no step of an episode is never seen.
     first = int(problem.random.integers(options.curvature_stride))
     objective = meta_objective(problem, path, inner, outer_loss, options.curvature_stride, first)

@@ -1,4 +1,4 @@
-"""What an algorithm is given in an iteration: a model, and batches of some tasks."""
+"""The input of an algorithm in an iteration: a model, and batches of some tasks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
@@ -36,7 +36,7 @@ class Batch(Protocol):
 
 # A loss sees the distributions at the inputs of a batch, and the batch, of the kind that its side of the project has.
 Loss = Callable[[Distribution, Any], Tensor]  # -> [M]
-# An outer loss sees those before each inner step and after the last: K + 1 distributions, K + 1 batches.
+# An outer loss sees K + 1 of each: before each inner step, and after the last.
 OuterLoss = Callable[[Sequence[Distribution], Sequence[Any]], Tensor]  # -> [M]
 
 

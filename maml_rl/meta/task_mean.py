@@ -15,7 +15,7 @@ CACHE_ROWS = 2048
 
 
 class Weighted(Protocol):
-    """What chunks depend on: `maml_rl.meta.problem.Batch`."""
+    """The part of a batch that chunks depend on: `maml_rl.meta.problem.Batch`."""
 
     @property
     def weights(self) -> Tensor: ...
@@ -29,7 +29,7 @@ class TaskMean:
     all_sum: Callable[[Tensor], Tensor] = lambda part: part  # the sum of a tensor over all ranks
 
     def __call__(self, function: Callable[[slice], Tensor], batch: Weighted) -> Tensor:
-        """The mean [...] of a function that gives some tasks' values [m, ...]: float64. batch: what they are of.
+        """The mean [...] of a function that gives some tasks' values [m, ...]: float64. batch: its tasks.
 
         In float32 the last bits would depend on how the tasks are divided, and whole runs on them: 7 half-cheetahs
         in 1 and 2 processes differed by 3 % of the parameters' norm after three iterations. In float64 by nothing.

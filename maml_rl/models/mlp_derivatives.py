@@ -10,7 +10,7 @@ layers z_l = h_l W_l + b_l, h_{l+1} = f(z_l), and delta_l = dL/dz_l:
 
 The distribution on top of the network is left to autograd: it is a few numbers per step.
 
-Why by hand: what a product needs takes little memory, and is made so cheaply that it need not all be kept. Autograd's
+Why by hand: the data of a product take little memory, and are so cheap that they need not all be kept. Autograd's
 graphs of the same took 1.1 GB more on 40 tasks of 4,000 + 4,000 steps, in the same time.
 """
 
@@ -29,7 +29,7 @@ Layers = list[tuple[Tensor, Tensor]]  # weight [M, in, out] and bias [M, 1, out]
 
 
 class Mlp(Protocol):
-    """What the derivatives ask of a model: `maml_rl.models.policies.MlpPolicy`."""
+    """The members of a model that the derivatives use: `maml_rl.models.policies.MlpPolicy`."""
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]: ...
@@ -43,7 +43,7 @@ class Mlp(Protocol):
 
 @dataclass(frozen=True)
 class _Network:
-    """The network at theta_M, with what its derivatives need."""
+    """The network at theta_M, with the data of its derivatives."""
 
     layers: Layers
     inputs: list[Tensor]  # h_l [M, N, in] of each layer; the first are the observations

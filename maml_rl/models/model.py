@@ -1,4 +1,4 @@
-"""What a model is: distributions as a function of a parameter tensor theta_M [M, P] with a leading task axis."""
+"""Models: distributions as a function of a parameter tensor theta_M [M, P] with a leading task axis."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -28,7 +28,7 @@ class Model(Protocol):
         ...
 
     def at(self, theta_M: Tensor) -> Callable[[Tensor], Distribution]:
-        """The distributions at inputs [M, N, ...]. What does not depend on the inputs is computed once."""
+        """The distributions at inputs [M, N, ...]. Everything that does not depend on the inputs is computed once."""
         ...
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:

@@ -1,4 +1,4 @@
-"""Batched matrix products that stay fast where the result is narrow, as the last layer of a policy is.
+"""Batched matrix products that stay fast if the result is narrow, as that of a policy's last layer.
 
 With 4,000 rows and 100 columns times 6, MKL computes A B in 0.36 ms, and the same numbers as (B^T A^T)^T in 0.10 ms
 (one core, float32); with as many columns on both sides the two agree.
@@ -16,7 +16,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def add_product(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """c + a b: [M, n, k] or what broadcasts to it, [M, n, m] and [M, m, k]."""
+    """c + a b: [M, n, k] or a shape that broadcasts to it, [M, n, m] and [M, m, k]."""
     return torch.baddbmm(c.mT, b.mT, a.mT).mT if b.shape[-1] <= NARROW else torch.baddbmm(c, a, b)
 
 

@@ -76,7 +76,7 @@ class MlpPolicy:
         return float(self.unflatten(theta[None])["log_std"].clamp(min=self.min_log_std).exp().mean())
 
     def over_actions(self, *parameters: Tensor) -> Distribution:
-        """The kind of distribution that the policy has, of the network's output [M, N, A] and what `shared` gives."""
+        """The policy's kind of distribution, of the network's output [M, N, A] and the result of `shared`."""
         return Categorical(*parameters) if self.discrete else Gaussian(*parameters)
 
     def shared(self, theta_M: Tensor) -> tuple[Tensor, ...]:
@@ -86,7 +86,7 @@ class MlpPolicy:
         return (self.unflatten(theta_M)["log_std"][:, None].clamp(min=self.min_log_std),)
 
     def active(self, theta_M: Tensor) -> list[Tensor]:
-        """Of what `shared` gives: 1 where it follows its parameter, 0 where it is at its floor, [M, 1, A]."""
+        """For each part of `shared` [M, 1, A]: 1 if it follows its parameter, 0 if it is at its floor."""
         if self.discrete:
             return []
         log_std = self.unflatten(theta_M.detach())["log_std"][:, None]

@@ -24,7 +24,7 @@ class Source:
 
     preset: str | None = None
     """Published protocol, a folder of configs/: maml-paper, as the policies of Finn et al. 2017 were really trained, or
-    promp, as --variant promp takes it. Default: what learns best here, configs/<env>.yaml."""
+    promp, as --variant promp takes it. Default: configs/<env>.yaml, the options that learn best here."""
     config: Path | None = None
     """YAML file of options, above the preset and below the flags."""
     run_dir: Path | None = None
@@ -40,8 +40,8 @@ class Source:
 def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: Sequence[str]) -> tuple[Config, Source]:
     """Check argv and merge it with the presets. Prints help and exits with status 0 if asked for.
 
-    envs: the names that --env takes, beside those of users' classes, "module:Class". Raises UsageError with a line for
-    the user for anything that is not right.
+    envs: the names that --env takes, beside the names of users' classes, "module:Class". Raises UsageError with a line
+    for the user for anything that is not right.
     """
     asks_for_help = any(token in ("-h", "--help") for token in argv)
     sources = [field.name for field in dataclasses.fields(Source)]

@@ -50,10 +50,10 @@ class Config:
     min_log_std: Annotated[float, Within(-20, 5)] = log(1e-6)
     """Floor of the policy's log standard deviation."""
     device: Annotated[Literal["auto", "cpu", "cuda"], Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = "auto"
-    """Where policy, adaptation and outer step run; auto takes CUDA where there is one."""
+    """Where policy, adaptation and outer step run; auto takes CUDA if there is one."""
     physics: Annotated[Literal["auto", "cpu", "warp"], Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = "auto"
-    """What simulates MuJoCo's families: MuJoCo on the CPU, in float64, or MuJoCo Warp on the device, in float32. auto
-    takes warp on CUDA, where mujoco-warp is installed and the family is one of MuJoCo's."""
+    """The simulator of MuJoCo's families: MuJoCo on the CPU, in float64, or MuJoCo Warp on the device, in float32. auto
+    takes warp on CUDA, if mujoco-warp is installed and the family is one of MuJoCo's."""
     warp_contacts: Annotated[int, Within(0, 100_000), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 0
     """Contacts that warp has room for in each simulation, on average; 0 takes the most that the model can have."""
     warp_constraints: Annotated[int, Within(0, 100_000), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 0
@@ -66,7 +66,7 @@ class Config:
     keep_best: Annotated[bool, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = False
     """Evaluate on validation tasks, and keep the best policy so far in checkpoints/best.safetensors."""
     validate_every: Annotated[Count, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 10
-    """Iterations between validations, where keep_best is set."""
+    """Iterations between validations, if keep_best is set."""
     video_every: Annotated[int, Within(0), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 0
     """Iterations between videos of a validation task, in videos/ and in TensorBoard; 0 makes none."""
 
@@ -83,7 +83,7 @@ def annotations_of(algorithm: str) -> dict[str, Any]:
 
 
 def flat(config: Config) -> dict[str, Any]:
-    """All options by name, those of the algorithm among them."""
+    """All options by name, the algorithm's among them."""
     values = {name: value for name, value in vars(config).items() if name != "algorithm_options"}
     return values | vars(config.algorithm_options)
 

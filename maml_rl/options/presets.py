@@ -18,7 +18,7 @@ def preset_names(envs: Iterable[str]) -> list[str]:
 def load_preset(env: str, name: str | None, envs: Iterable[str], algorithm: str | None = None) -> Config:
     """The defaults below the preset `name` of a family; None takes the family's own, of a user's class the defaults.
 
-    envs: all families. algorithm: in place of the preset's own; it takes those of the preset's options that it has.
+    envs: all families. algorithm: in place of the preset's own; it takes the options of the preset that it has.
     Raises UsageError for a name that there is not, or that the family does not have.
     """
     if name is None:

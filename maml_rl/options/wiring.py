@@ -1,4 +1,4 @@
-"""What a configuration stands for: its families, its model, its algorithm, its device."""
+"""The objects that a configuration stands for: its families, its model, its algorithm, its device."""
 
 import dataclasses
 import importlib.util
@@ -27,7 +27,7 @@ from maml_rl.schema.errors import UsageError
 
 @dataclass(frozen=True)
 class Setting:
-    """What a configuration stands for, on one rank."""
+    """The objects that a configuration stands for, on one rank."""
 
     config: Config
     family: Family
@@ -67,7 +67,7 @@ class Setting:
 
 
 def make_setting(config: Config, ranks: Ranks = ALONE) -> Setting:
-    """Build what a configuration stands for. Raises what `make_simulations` raises."""
+    """Build the objects of a configuration. Raises the errors of `make_family` and `make_simulations`."""
     choose_physics(config)  # if it cannot be, that is said before a user's class is imported
     share = ranks.share(config.num_tasks)
     family = make_family(config)
@@ -88,8 +88,8 @@ def make_algorithm(config: Config) -> Algorithm:
 def make_simulations(config: Config, family: Family) -> list[Simulation]:
     """Room for all tasks of an iteration: in two parts with half of the threads each, if that is faster.
 
-    The policy of one part is then computed while the other is in the physics. Neither what a part computes nor the
-    number of parts depends on the number of threads. Raises UsageError if the physics cannot be.
+    The policy of one part is then computed while the other is in the physics. Neither a part's results nor the
+    number of parts depend on the number of threads. Raises UsageError if the physics cannot be.
     """
     make_physics = choose_physics(config)
     num_threads = config.num_threads or num_cpus()
@@ -118,7 +118,7 @@ def make_model(config: Config, family: Family) -> MlpPolicy:
 
 
 def choose_physics(config: Config) -> MakePhysics | None:
-    """What makes MuJoCo Warp's physics on the device, or None for the CPU's. Raises UsageError where it cannot be."""
+    """A constructor of MuJoCo Warp's physics on the device; None for the CPU's. Raises UsageError if it cannot be."""
     if config.physics == "cpu":
         return None
     device = choose_device(config.device)

@@ -46,7 +46,7 @@ def parse_yaml(text: str, base: Config, label: str) -> Config:
 
 
 def dump_yaml(config: Config) -> str:
-    """All options, those of the algorithm among them."""
+    """All options, the algorithm's among them."""
     return yaml.safe_dump(flat(config) | {"hidden_sizes": list(config.hidden_sizes)}, sort_keys=False)
 
 
@@ -64,7 +64,7 @@ def _parse(text: str, label: str, stored: bool) -> dict[str, Any]:
 
 
 def _present_options(values: dict[Any, Any]) -> dict[Any, Any]:
-    """The options of a run of version 0.1.0 in those of today: the curvature of as many steps."""
+    """The options of a run of version 0.1.0 as today's: the curvature of as many steps."""
     values = dict(values)
     episodes = values.pop("curvature_episodes", None)
     if isinstance(episodes, int) and "curvature_stride" not in values:

@@ -1,4 +1,4 @@
-"""What a policy is worth on tasks it has not seen: returns before adaptation and after each gradient step."""
+"""Evaluation on new tasks: returns before adaptation and after each gradient step."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Adaptation:
         return torch.tensor(counts).cumsum(dim=0).tolist()
 
     def summary(self) -> dict[str, list[Any]]:
-        """Per number of gradient steps: mean return over tasks, its 95 % interval, and what it took."""
+        """Per number of gradient steps: mean return over tasks, its 95 % interval, and the env steps before."""
         return summarise(self.returns()) | {"env_steps_per_task": self.env_steps()}
 
 
@@ -52,7 +52,8 @@ def adapt_and_roll_out(
 ) -> Adaptation:
     """Play the policies before adaptation and after each of `steps` steps, on each task of the rollouts.
 
-    The episodes are those that the next step learns from: one batch per policy. announce: told what is being collected.
+    The episodes are those that the next step learns from: one batch per policy. announce: told the part that is being
+    collected.
     """
     trajectories = []
     for k, actor in enumerate(algorithm.adapt(state, rollouts, steps)):

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; the markers do for those who print in grey.
+# Okabe and Ito's colours, which stay apart for colour-blind readers; the markers do in grey print.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 FONT_SIZE = 13  # points; at README width, about half of it
@@ -22,7 +22,7 @@ Evaluation = Mapping[str, Any]  # an evaluation JSON
 
 
 def figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
-    """One figure with a panel of learning curves and one of evaluations per family, where there are any.
+    """One figure with a panel of learning curves and one of evaluations per family, if there are any.
 
     learning: the groups of runs of each family, by its name.
     """
@@ -96,5 +96,5 @@ def _cycle(values: Sequence[str]) -> list[str]:
 
 
 def _number(value: float | None) -> float:
-    """A metric; those that were not finite are null in the file."""
+    """A metric; a number that was not finite is null in the file."""
     return np.nan if value is None else value

@@ -20,7 +20,7 @@ from maml_rl.rl.trajectories import Trajectories
 from maml_rl.schema.errors import UsageError
 
 SUFFIXES = [".mp4", ".gif"]
-MAX_FPS = 50  # what players show smoothly, and the most that a GIF can say (2 hundredths of a second)
+MAX_FPS = 50  # the most that players show smoothly, and that a GIF can say (2 hundredths of a second)
 CAPTION = 24  # pixels above each picture
 
 
@@ -42,7 +42,7 @@ def episodes_side_by_side(
     """The first episode of each task: a row per task, a column per gradient step. Returns frames and their rate (1/s).
 
     name: of the family. tasks: [V, ...], the first of those that the adaptation is of, which was played on the CPU.
-    draws: those of its episodes. size: width and height of each picture, pixels.
+    draws: of its episodes. size: width and height of each picture, pixels.
     Raises RenderingError if the family's pictures cannot be drawn here.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
@@ -97,7 +97,7 @@ def replay(simulation: Simulation, tasks: Tensor, trajectories: Trajectories, ge
 
 
 def write_video(path: Path, frames: Iterator[Frame], fps: float) -> None:
-    """Write frames [h, w, 3] as .mp4 or .gif. Where anything fails, `path` is as before and nothing else is left."""
+    """Write frames [h, w, 3] as .mp4 or .gif. If anything fails, `path` is as before and nothing else is left."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         temporary = Path(folder) / f"video{path.suffix.lower()}"
         if temporary.suffix == ".gif":

@@ -7,7 +7,7 @@ from envs import KeyedGenerator
 
 
 class Purpose(IntEnum):
-    """What is drawn. It leads the key, so that equal seeds, iterations and phases of two purposes never meet.
+    """The thing that is drawn. It leads the key, so that equal seeds, iterations and phases of two purposes never meet.
 
     0 is left to `envs`, for draws outside of a run.
     """

@@ -22,6 +22,6 @@ def importance_ratio(distributions: Sequence[Distribution], batches: Sequence[Sa
     distributions, batches: along the inner loop, of which the last count. pi_old took the actions. Returns [M].
     """
     distribution, batch = distributions[-1], batches[-1]
-    assert batch.old is not None, "the batch says who took the actions"
+    assert batch.old is not None, "the batch names the policies that took the actions"
     ratio = (distribution.log_prob(batch.actions) - batch.old.log_prob(batch.actions)).exp()
     return -(batch.weights * batch.advantages * ratio).sum(dim=1)

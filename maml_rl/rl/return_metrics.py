@@ -1,4 +1,4 @@
-"""What an iteration's episodes tell, over the tasks of all ranks."""
+"""Metrics of an iteration's episodes, over the tasks of all ranks."""
 
 import zlib
 from math import nan
@@ -14,7 +14,7 @@ from maml_rl.rl.rollouts import Rollouts
 def return_metrics(rollouts: Rollouts, theta: Tensor) -> Metrics:
     """Returns before and after adaptation, lengths of episodes, and how random the policy theta [P] is now.
 
-    `env_steps` are those of this iteration. Raises RuntimeError if the ranks have come to different parameters.
+    `env_steps` counts this iteration's. Raises RuntimeError if the ranks have come to different parameters.
     """
     sums = _sums_over_ranks(rollouts, theta)
     pre, last = sums[0], sums[-1]
@@ -38,7 +38,7 @@ def return_metrics(rollouts: Rollouts, theta: Tensor) -> Metrics:
 
 
 def _sums_over_ranks(rollouts: Rollouts, theta: Tensor) -> list[dict[str, float]]:
-    """`Trajectories.sums` of each rollout, over the tasks of all ranks; in the last also sums of what tasks have.
+    """`Trajectories.sums` of each rollout, over the tasks of all ranks; in the last also sums over tasks.
 
     All of them cross the network in one piece, and with them a checksum of theta: ranks that had come to different
     parameters would go on to learn nonsense.

@@ -8,7 +8,7 @@ def discounted_returns(rewards: Tensor, ended: Tensor, discount: float) -> Tenso
     """Reward-to-go G_t = r_t + discount * G_{t+1}, cut at the ends of episodes.
 
     rewards: [M, E, H], in the environment's reward units. ended: [M, E, H] bool: the next step belongs to another
-    episode. Returns [M, E, H]. What follows the end of an episode does not reach back across it.
+    episode. Returns [M, E, H]. Rewards after the end of an episode do not reach back across it.
     """
     return _discounted_suffix_sums(rewards, ended, discount)
 
@@ -32,12 +32,12 @@ def generalized_advantages(
 
 
 def _discounted_suffix_sums(x: Tensor, ended: Tensor, decay: float) -> Tensor:
-    """y_t = x_t + decay * y_{t+1}, y_{t+1} taken as 0 where ended_t. All [M, E, H].
+    """y_t = x_t + decay * y_{t+1}, y_{t+1} taken as 0 if ended_t. All [M, E, H].
 
     A scan in log2(H) rounds: sums of 2n steps from sums of n steps.
     """
     y, n = x.clone(), 1
-    factor = torch.full_like(x, decay).masked_fill(ended, 0.0)  # what y_t counts of the sum that begins at t + n
+    factor = torch.full_like(x, decay).masked_fill(ended, 0.0)  # the share in y_t of the sum that begins at t + n
     while n < x.shape[-1]:
         y[..., :-n] += factor[..., : x.shape[-1] - n] * y[..., n:]
         factor = factor[..., :-n] * factor[..., n:]

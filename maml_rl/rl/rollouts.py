@@ -22,7 +22,7 @@ from maml_rl.rl.trajectories import Trajectories
 
 @dataclass(frozen=True)
 class Rollouts:
-    """This rank's tasks of one iteration, or of one evaluation. It plays each policy once, and keeps what it played."""
+    """This rank's tasks of an iteration or evaluation. It plays each policy once, and keeps the trajectories."""
 
     model: MlpPolicy
     family: Family

@@ -1,4 +1,4 @@
-"""From trajectories to what the policy-gradient losses see."""
+"""From trajectories to the batches of the policy-gradient losses."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Samples:
         num_steps = self.weights.shape[1]
         chosen = slice(first % num_steps, None, stride)
         weights = self.weights[:, chosen]
-        # What all steps of a task share, a Gaussian's log_std [M, 1, A], stays.
+        # Parameters that all steps of a task share, a Gaussian's log_std [M, 1, A], stays.
         old = self.old and with_parts(
             self.old, [part[:, chosen].contiguous() if part.shape[1] == num_steps else part for part in self.old]
         )

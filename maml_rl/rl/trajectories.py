@@ -47,7 +47,7 @@ class Trajectories:
 
     @property
     def mask(self) -> Tensor:
-        """[M, E, H] bool: steps that count, all but those of diverged simulations."""
+        """[M, E, H] bool: steps that count: the steps of simulations that have not diverged."""
         return (~self.diverged)[..., None].expand_as(self.rewards)
 
     @property
@@ -68,7 +68,7 @@ class Trajectories:
         return unfinished
 
     def observations_after(self, steps: Tensor) -> Tensor:
-        """[C, O], where the C steps that are true in `steps` [M, E, H] led to; all of them `ended`."""
+        """[C, O], the observations after the C steps that are true in `steps` [M, E, H]; all of them `ended`."""
         last = self.final_observations[:, :, None].expand_as(self.observations)[steps]
         if not self.cut_observations.numel():
             return last
@@ -83,7 +83,7 @@ class Trajectories:
         return self.rewards.where(self.first, 0.0).double().sum(dim=-1)
 
     def sums(self, action_bound: float) -> dict[str, float]:
-        """What adds up over tasks: steps, and of the first episodes how they went, their lengths and their returns.
+        """Sums over tasks: steps, and of the first episodes their number, lengths, returns and successes.
 
         Diverged simulations count as that alone. `rated` are the episodes of which the env says whether they succeeded.
         `outside` sums over steps the share of an action's components beyond the bound, at which the env clips them.

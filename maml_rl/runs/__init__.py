@@ -1,1 +1,1 @@
-"""One training run, and what it leaves on disk."""
+"""One training run, and its files."""

@@ -24,7 +24,7 @@ BEST = "best.safetensors"  # the policy with the highest return on validation ta
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run stands. Random draws are keyed by the iteration, so no generator's state belongs to it."""
+    """The state of a run between two iterations. Draws are keyed by the iteration: no generator has a state."""
 
     state: State
     iteration: int  # iterations done
@@ -62,7 +62,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def latest_checkpoint(folder: Path, option: str = "--resume") -> Path:
-    """The checkpoint of the most iterations in a folder. Raises UsageError, naming `option`, where there is none."""
+    """The checkpoint of the most iterations in a folder. Raises UsageError, naming `option`, if there is none."""
     checkpoints = {iteration: path for path in folder.glob("*") if (iteration := _iteration_of(path)) is not None}
     if not checkpoints:
         raise UsageError(f"{option}: got {str(folder.parent)!r}, allowed: a run with a checkpoint in {folder.name}/")
@@ -123,7 +123,7 @@ def _iteration_of(path: Path) -> int | None:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata. Raises UsageError where the file cannot be read, or has another format."""
+    """Tensors and metadata. Raises UsageError if the file cannot be read, or has another format."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

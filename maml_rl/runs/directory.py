@@ -16,14 +16,14 @@ from maml_rl.schema.errors import UsageError
 
 
 def default_run_dir(config: Config) -> Path:
-    """runs/<env>-<seed>-<time>, with a number behind it where another run began in the same second."""
+    """runs/<env>-<seed>-<time>, with a number behind it if another run began in the same second."""
     name = config.env.replace(":", ".")
     path = Path("runs") / f"{name}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     return next(each for each in (path, *(Path(f"{path}-{n}") for n in range(2, 1000))) if not each.exists())
 
 
 def create_run_dir(run_dir: Path) -> None:
-    """Make a new, empty folder for a run. Raises UsageError where there is something already, or where it cannot be."""
+    """Make a new, empty folder for a run. Raises UsageError if there is something already, or if it cannot be made."""
     try:
         checkpoints = run_dir / "checkpoints"  # empty: of a run that was killed as it began
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def create_run_dir(run_dir: Path) -> None:
 
 @contextlib.contextmanager
 def lock_run_dir(run_dir: Path) -> Iterator[None]:
-    """Hold the folder for this process. Raises UsageError where another holds it, or where it cannot be written."""
+    """Hold the folder for this process. Raises UsageError if another holds it, or if it cannot be written."""
     if not all(os.access(path, os.W_OK) for path in (run_dir, run_dir / "checkpoints")):
         raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that can be written")
     folder = os.open(run_dir, os.O_RDONLY)
@@ -60,7 +60,7 @@ def write_config(run_dir: Path, config: Config) -> None:
 
 
 def read_run(run_dir: Path) -> tuple[Config, list[dict[str, Any]]]:
-    """The configuration and the metrics of a run. Raises UsageError where there are none."""
+    """The configuration and the metrics of a run. Raises UsageError if there are none."""
     if not os.path.isfile(run_dir / "config.yaml"):
         raise UsageError(f"got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
     config = load_yaml(run_dir / "config.yaml", Config(), option="run", stored=True)

@@ -19,7 +19,7 @@ from maml_rl.runs.validation import Validator
 def iterate(
     setting: Setting, checkpoint: Checkpoint, announce: Callable[[str], None] = lambda part: None
 ) -> tuple[Checkpoint, Metrics]:
-    """Sample tasks, and update the algorithm's state on them. Returns where the run then stands, and what to log.
+    """Sample tasks, and update the algorithm's state on them. Returns the next checkpoint and metrics.
 
     announce: told the name of each part of the iteration as it begins. Both results are those of all ranks, but for the
     times.
@@ -42,7 +42,7 @@ def train(
 ) -> Checkpoint:
     """Iterate from `checkpoint` to the configured number of iterations, writing metrics and checkpoints into `record`.
 
-    command: what resumes a run, to be shown. On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole
+    command: for the line that says how to resume. On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole
     iteration, then raises Interrupted; if a user's environment fails likewise, with FamilyError or WorkerError, and if
     another rank fails, with RankLost.
     """

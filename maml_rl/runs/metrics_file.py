@@ -1,4 +1,4 @@
-"""What a run writes about itself: metrics.jsonl and TensorBoard event files."""
+"""A run's metrics on disk: metrics.jsonl and TensorBoard event files."""
 
 import json
 from math import isfinite
@@ -21,7 +21,7 @@ class MetricsWriter:
     """Appends one JSON object per iteration to metrics.jsonl, and the same numbers to TensorBoard."""
 
     def __init__(self, run_dir: Path, first_iteration: int) -> None:
-        """first_iteration: where the run goes on. Lines of later iterations, which a checkpoint did not keep, go."""
+        """first_iteration: the next one of the run. Lines of later iterations, which no checkpoint has, are removed."""
         path = run_dir / "metrics.jsonl"
         if path.exists():
             content, kept = _read(path, first_iteration)
@@ -65,7 +65,7 @@ class MetricsWriter:
 
 
 def _read(path: Path, first_iteration: int) -> tuple[bytes, bytes]:
-    """What a metrics.jsonl holds, and its lines before `first_iteration`. A last line may be torn; others raise."""
+    """A metrics.jsonl, and its lines before `first_iteration`. The last line may be torn; others raise."""
     kept: list[bytes] = []
     try:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""How a run begins, or goes on: its folder, and where it stands."""
+"""How a run begins, or goes on: its folder and its last checkpoint."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from maml_rl.schema.fields import Mark
 
 @contextlib.contextmanager
 def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoint]]:
-    """The run's folder, held for this process, and where the run begins. For the first rank alone.
+    """The run's folder, held for this process, and the checkpoint that it begins with. For the first rank alone.
 
     After a torchrun restart it continues the previous ranks' run. Raises UsageError.
     """

@@ -1,4 +1,4 @@
-"""What a run shows on standard error: a live bar on a terminal, plain lines elsewhere."""
+"""A run's progress on standard error: a live bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ class ProgressDisplay:
             self._task = self._bar.add_task(name, total=iterations, completed=done, summary="", phase="")
 
     def say(self, line: str) -> None:
-        """Print a line, above the bar where there is one. A reader that has gone away does not end the run."""
+        """Print a line, above the bar if there is one. A reader that has gone away does not end the run."""
         with contextlib.suppress(OSError):
             if self._bar:
                 self._console.print(line, markup=False)
@@ -42,7 +42,7 @@ class ProgressDisplay:
                 print(line, file=self._stream, flush=True)
 
     def phase(self, phase: str) -> None:
-        """Say what is being done inside the iteration; seen on a terminal only."""
+        """Say which part of the iteration is under way; seen on a terminal only."""
         if self._bar:
             self._bar.update(self._task, phase=phase)
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind while it goes on: metrics, checkpoints, and lines on standard error."""
+"""The record of a run while it goes on: metrics, checkpoints, and lines on standard error."""
 
 import contextlib
 from pathlib import Path
@@ -17,7 +17,7 @@ MANY_OUTSIDE = 0.5  # share of actions that are outside of their bounds, above w
 class RunRecord:
     """Writes into the run directory and shows progress. Without a directory, as on all ranks but the first, does not.
 
-    Raises UsageError where the directory's metrics cannot be gone on with.
+    Raises UsageError if the directory's metrics cannot be continued.
     """
 
     def __init__(self, config: Config, run_dir: Path | None, first_iteration: int) -> None:
@@ -39,7 +39,7 @@ class RunRecord:
             self._progress.say(line)
 
     def phase(self, phase: str) -> None:
-        """Say what is being done inside the iteration."""
+        """Say which part of the iteration is under way."""
         if self._progress:
             self._progress.phase(phase)
 
@@ -66,7 +66,7 @@ class RunRecord:
 
 
 def first_policy(metrics: Metrics) -> list[str]:
-    """What the untrained policy does, in lines for the user: a policy that begins badly learns slowly or not at all."""
+    """Lines for the user about the untrained policy: a policy that begins badly learns slowly or not at all."""
     lived = f"{metrics['episodes/lived']:.0%} of the horizon lived"
     outside = metrics.get("actions/outside")  # not of choices, which have no bounds
     if outside is None:

@@ -37,7 +37,7 @@ Fraction = Annotated[float, Within(0, 1)]
 
 
 def check_value(label: str, value: Any, annotation: Any) -> Any:
-    """`value` in the type of `annotation`; raises UsageError, naming `label`, where it does not fit."""
+    """`value` in the type of `annotation`; raises UsageError, naming `label`, if it does not fit."""
     allowed, converted = _fit(value, annotation)
     if converted is None:
         raise UsageError(f"{label}: got {value!r}, allowed: {allowed}{nearest(str(value), _choices(annotation))}")
@@ -52,7 +52,7 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 
 
 def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
-    """What `annotation` allows, in words, and the value in its type, or None where it does not fit."""
+    """The allowed values, in words; and the value in the type of `annotation`, or None if it does not fit."""
     if choices := _choices(annotation):
         return ", ".join(choices), value if value in choices else None
     annotation, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)

@@ -9,7 +9,7 @@ class UsageError(ValueError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """'; nearest: ...' naming the valid name most like `name`, or '' where none is."""
+    """'; nearest: ...' naming the valid name most like `name`, or '' if there is none."""
     lowered = {choice.lower(): choice for choice in valid}
     matches = difflib.get_close_matches(name.lower(), lowered, n=1)
     matches += [choice for choice in lowered if name and choice.startswith(name.lower())]

@@ -17,7 +17,7 @@ else:
 
 
 class Mark(Enum):
-    """What an option means beyond its value: stands in the field's Annotated."""
+    """The meaning of an option beyond its value: stands in the field's Annotated."""
 
     FREE_ON_RESUME = auto()  # a resumed run may be told anew; the other options are the run's own
     SAME_EXPERIMENT = auto()  # runs that differ in it alone are one experiment

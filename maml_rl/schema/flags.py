@@ -74,7 +74,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _plain(annotation: Any) -> Any:
-    """The type alone: without None, and without what Annotated adds."""
+    """The type alone: without None and Annotated's additions."""
     annotation = _without_none(annotation)
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
