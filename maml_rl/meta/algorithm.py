@@ -28,7 +28,7 @@ class Actor(Protocol):
         """The distributions at inputs [M, E, ...], and the memory that goes to the next step. It begins as None."""
         ...
 
-    def tasks(self, rows: slice) -> "Actor":
+    def rows(self, rows: slice) -> "Actor":
         """The policies of some of the tasks."""
         ...
 
@@ -44,7 +44,7 @@ class FeedForward:
     def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
         return self._at(inputs), memory
 
-    def tasks(self, rows: slice) -> "FeedForward":
+    def rows(self, rows: slice) -> "FeedForward":
         return FeedForward(self.model, self.theta_M[rows])
 
 

@@ -62,7 +62,7 @@ def inner_step(model: Model, theta_M: Tensor, batch: Batch, loss: Loss, alpha: f
     """theta_M - alpha * grad L_i(theta_i) for every task: [M, P], detached."""
 
     def step(chunk: slice) -> Tensor:
-        part = batch.tasks(chunk)
+        part = batch.rows(chunk)
         theta_c = theta_M[chunk].detach()
         return theta_c - alpha * model.derivatives(theta_c, part.inputs).gradient(lambda d: loss(d, part))
 

@@ -55,7 +55,7 @@ def meta_objective(
     old: dict[int, Distribution] = {}
 
     def loss_and_gradient(tasks: slice) -> Tensor:
-        batches = [batch.tasks(tasks) for batch in path.batches]
+        batches = [batch.rows(tasks) for batch in path.batches]
         around = linearise(model, [theta_M[tasks] for theta_M in path.thetas_M], batches, inner)
         heads = [leaves(at.distribution) for at in around.at]
         with torch.enable_grad():
@@ -75,7 +75,7 @@ def meta_objective(
         def task_products(tasks: slice) -> Tensor:
             if tasks.start not in kept:
                 thetas_M = [theta_M[tasks] for theta_M in path.thetas_M]
-                kept[tasks.start] = linearise(model, thetas_M, [batch.tasks(tasks) for batch in curved], inner)
+                kept[tasks.start] = linearise(model, thetas_M, [batch.rows(tasks) for batch in curved], inner)
             around = kept[tasks.start]
             u_M = around.fisher(around.push_forward(v))
             return around.pull_back([None] * inner.steps + [u_M])
@@ -87,7 +87,7 @@ def meta_objective(
 
         @torch.no_grad()
         def losses_and_kls(tasks: slice) -> Tensor:
-            batches = [batch.tasks(tasks) for batch in path.batches]
+            batches = [batch.rows(tasks) for batch in path.batches]
             theta_M, distributions = theta.expand(problem.num_tasks, -1)[tasks], []
             for batch in batches[:-1]:
                 at = model.derivatives(theta_M, batch.inputs)

@@ -73,7 +73,7 @@ def inner_kl(problem: Problem, path: Path, stride: int = 1, first: int = 0) -> f
 
     @torch.no_grad()
     def kls(tasks: slice) -> Tensor:
-        part = batch.tasks(tasks)
+        part = batch.rows(tasks)
         before, after = (
             problem.model.at(theta_M[tasks])(part.inputs) for theta_M in (path.thetas_M[0], path.thetas_M[-1])
         )

@@ -25,7 +25,7 @@ class Batch(Protocol):
         """[M, N], summing to 1 over n."""
         ...
 
-    def tasks(self, chunk: slice) -> Self:
+    def rows(self, chunk: slice) -> Self:
         """The batch of some of the tasks."""
         ...
 

@@ -46,7 +46,7 @@ def episodes_side_by_side(
     Raises RenderingError if the family's pictures cannot be drawn here.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
-    parts = [each.tasks(slice(V)) for each in adaptation.trajectories]
+    parts = [each.rows(slice(V)) for each in adaptation.trajectories]
     num_tasks, episodes, _ = parts[0].rewards.shape
     again = family.simulate(num_tasks, episodes)
     # K + 1 times [V, E, H+1, S]

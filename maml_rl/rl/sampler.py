@@ -62,8 +62,8 @@ def collect(
         first = sum(each.num_tasks for each in simulations[:part])
         rows = slice(first, first + simulations[part].num_tasks)
         with python_turn():
-            streams, out = generator.from_task(first), whole.tasks(rows)
-            _roll_out(family, simulations[part], actor.tasks(rows), tasks[rows], streams, out, cancelled)
+            streams, out = generator.from_task(first), whole.rows(rows)
+            _roll_out(family, simulations[part], actor.rows(rows), tasks[rows], streams, out, cancelled)
 
     parallel_map(roll_out_part, range(len(simulations)), cancel=cancelled.set)
     rated = whole.successes.numel() and not whole.successes.isnan().any()

@@ -22,7 +22,7 @@ class Samples:
     weights: Tensor  # [M, N]: 1 / (number of valid steps of the task) on valid steps, 0 elsewhere
     old: Distribution | None = None  # the policies that took the actions, at every step; None if nobody has to know
 
-    def tasks(self, chunk: slice) -> "Samples":
+    def rows(self, chunk: slice) -> "Samples":
         """The samples of some of the tasks."""
         old = self.old and with_parts(self.old, [part[chunk] for part in self.old])
         return Samples(self.inputs[chunk], self.actions[chunk], self.advantages[chunk], self.weights[chunk], old)
@@ -61,7 +61,7 @@ def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float)
     on_gpu = mask.device.type != "cpu"
     chunks = [slice(None)] if on_gpu else [slice(task, task + 1) for task in range(len(mask))]
     advantages = torch.cat(
-        parallel_map(lambda chunk: _advantages(trajectories.tasks(chunk), discount, gae_lambda), chunks)
+        parallel_map(lambda chunk: _advantages(trajectories.rows(chunk), discount, gae_lambda), chunks)
     )
     weights = mask.double() / mask.sum(dim=(1, 2), keepdim=True).clamp(min=1)  # [M, E, H]
     mean = (weights * advantages).sum(dim=(1, 2), keepdim=True)

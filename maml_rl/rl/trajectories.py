@@ -41,7 +41,7 @@ class Trajectories:
     cut_observations: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, O], after truncated steps
     successes: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E] bool, of the first episodes
 
-    def tasks(self, chunk: slice) -> "Trajectories":
+    def rows(self, chunk: slice) -> "Trajectories":
         """Views of the episodes of some of the tasks."""
         return Trajectories(**{each.name: getattr(self, each.name)[chunk] for each in fields(self)})
 

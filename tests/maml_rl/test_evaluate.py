@@ -63,9 +63,9 @@ def test_the_json_has_every_documented_key(tmp_path, walker) -> None:
     result = evaluate(tmp_path, str(walker), *SMALL)
     assert list(result) == TOP
     assert list(result["results"][0]) == RESULT
-    readme = (PRESETS.parent / "README.md").read_text()
+    page = (PRESETS.parent / "docs" / "evaluate.md").read_text()
     for key in [*TOP, *RESULT, *result["protocol"]]:
-        assert f"`{key}`" in readme, key
+        assert f"`{key}`" in page, key
 
 
 def test_a_seed_decides_everything(tmp_path) -> None:

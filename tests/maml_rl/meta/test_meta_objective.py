@@ -102,8 +102,8 @@ def test_three_tasks_at_once_equal_three_runs_of_one(five_parameters, batches, p
         objective_at(
             five_parameters,
             theta,
-            [batch.tasks(slice(i, i + 1)) for batch in batches],
-            post.tasks(slice(i, i + 1)),
+            [batch.rows(slice(i, i + 1)) for batch in batches],
+            post.rows(slice(i, i + 1)),
             INNER_LR,
         )
         for i in range(3)

@@ -70,7 +70,7 @@ def test_the_states_drawn_are_those_that_were_rolled_out(env) -> None:
     _, family, tasks, adaptation = adapted(env, horizon=12, num_tasks=3)
     for k, trajectories in enumerate(adaptation.trajectories):
         # [2, E, H + 1, S]
-        states = replay(family.simulate(2, 2), tasks[:2], trajectories.tasks(slice(2)), DRAWS.phase(k))
+        states = replay(family.simulate(2, 2), tasks[:2], trajectories.rows(slice(2)), DRAWS.phase(k))
         seen = trajectories.observations[:2]
         drawn = states[:, :, :-1] if env == "navigation-2d" else states[:, :, :-1, 1:]
         expected = seen[..., : drawn.shape[-1]]
