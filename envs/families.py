@@ -72,5 +72,5 @@ def make_family(name: str, variant: Literal["maml", "promp"] = "maml") -> Family
 
 
 def has_physics(name: str) -> bool:
-    """Whether MuJoCo simulates the family `name`: not a class of the user's, which brings its own."""
+    """Whether MuJoCo simulates the family `name`: no toy, no class of the user's, and no unknown name."""
     return name in ENVS and ENVS[name].physics

@@ -93,10 +93,11 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
 def adapt(
     meta_policy: MetaPolicy, task: Task, gradient_steps: int = 1, episodes: int | None = None, seed: int = 0
 ) -> MetaPolicy:
-    """The policy after `gradient_steps` policy-gradient steps on one task, each on episodes of its own.
+    """A new policy, adapted to one task by `gradient_steps` policy-gradient steps, each on fresh episodes.
 
-    task: a goal in the family's own units, such as 1.7 (m/s) or (0.3, -0.2) (m). episodes: per step; as in training
-    if None. Raises ValueError for a task of another shape, or a number of steps below 0.
+    task: a goal in the family's own units, such as 1.7 (m/s) or (0.3, -0.2) (m). episodes: for each gradient step;
+    None takes `config.episodes_per_task`. Raises ValueError for a task of another shape, gradient_steps below 0, or
+    episodes below 1.
     """
     if gradient_steps < 0:
         raise ValueError(f"gradient_steps: got {gradient_steps}, allowed: an integer >= 0")

@@ -43,7 +43,10 @@ class Physics(Protocol):
         ...
 
     def reset(self) -> None:
-        """Put every simulation into the model's default state, without computing the derived fields."""
+        """Put every simulation into the model's default state, and clear `diverged`.
+
+        Derived fields (`xpos`, ...) stay as they were until `forward`.
+        """
         ...
 
     def restart(self, simulations: Tensor) -> None:

@@ -15,7 +15,10 @@ class Interrupted(Exception):
 
 
 class StopSignals:
-    """Context manager: the signals end an `interruptible` block, or wait for the next. Ignored ones stay ignored."""
+    """Context manager: SIGINT, SIGTERM and SIGHUP raise Interrupted, but only in an `interruptible` block.
+
+    A signal outside of a block waits for the next block. A signal that was ignored before stays ignored.
+    """
 
     def __init__(self) -> None:
         self._pending: int | None = None

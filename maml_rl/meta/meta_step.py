@@ -66,8 +66,8 @@ def meta_step(
 def inner_kl(problem: Problem, path: Path, stride: int = 1, first: int = 0) -> float:
     """KL(before || after the inner loop), a mean over the first batch's steps and over tasks (nats).
 
-    If the standard deviation stays, sqrt(2 KL) is how far the inner loop moves the mean action, in standard deviations.
-    stride, first: of the steps that it is computed on.
+    If the inner loop keeps a Gaussian's log_std, sqrt(2 KL) is the RMS shift of its mean, in standard deviations.
+    stride, first: the KL uses steps first, first + stride, ... of the batch drawn before the first inner step.
     """
     batch = path.batches[0].every(stride, first)
 

@@ -19,7 +19,10 @@ DistributionLoss = Callable[[Distribution], Tensor]  # of the distributions at a
 
 @dataclass(frozen=True)
 class Derivatives:
-    """A model around theta_M. D_i = d (mean, log_std) / d theta_i, or d logits / d theta_i, at all inputs of task i."""
+    """Products with the derivatives D_i of a model at theta_M [M, P], whose row i is theta_i; no D_i is stored.
+
+    D_i = d (mean, log_std) / d theta_i, or d logits / d theta_i, at all inputs of task i.
+    """
 
     distribution: Distribution  # at every input, detached
     forward: Callable[[Tensor], Distribution]  # u_M [M, P] -> D_i u_i

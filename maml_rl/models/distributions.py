@@ -26,7 +26,7 @@ class Gaussian(NamedTuple):
         return self.mean
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Actions [M, N, A] from `draw_noise` of that shape."""
+        """Map noise [M, N, A], which the caller drew with `draw_noise`, to actions [M, N, A]."""
         return self.mean + self.log_std.exp() * noise
 
     def log_prob(self, actions: Tensor) -> Tensor:
@@ -64,7 +64,10 @@ class Categorical(NamedTuple):
         return torch.zeros_like(self.logits).scatter_(-1, self.logits.argmax(dim=-1, keepdim=True), 1.0)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Actions [M, N, A] from `draw_noise` of that shape: the largest of the logits plus Gumbel noise wins."""
+        """Map noise [M, N, A], which the caller drew with `draw_noise`, to actions [M, N, A].
+
+        The largest of the logits plus Gumbel noise wins.
+        """
         smallest = torch.finfo(noise.dtype).tiny
         gumbel = -(-noise.clamp(min=smallest).log()).clamp(min=smallest).log()
         return Categorical(self.logits + gumbel).mode()

@@ -59,9 +59,9 @@ def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
 
 
 def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -> None:
-    """Return against gradient steps, with 95 % intervals over tasks (Finn et al. 2017, figure 5).
+    """Draw mean return against gradient steps, with 95 % intervals over tasks (Finn et al. 2017, figure 5).
 
-    A policy that was evaluated without gradient steps, such as an oracle, is a horizontal line.
+    A result without gradient steps, such as an oracle's, becomes a horizontal line, if another result has some.
     """
     results = [(result, each.get("label", "")) for each in evaluations for result in each["results"]]
     names = Counter(result["name"] for result, _ in results)

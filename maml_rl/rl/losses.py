@@ -11,7 +11,8 @@ from maml_rl.rl.samples import Samples
 def policy_gradient(distribution: Distribution, batch: Samples) -> Tensor:
     """L_i = -mean(log pi(a|s) * advantage) over task i's valid steps (Finn et al. 2017, eq. 4).
 
-    distribution: pi(.|s) at every step of the batch. Returns [M]. Only its gradient means anything.
+    distribution: pi(.|s) at every step of the batch. Returns [M]. The gradient of L_i estimates the
+    policy gradient; the value of L_i has no meaning.
     """
     return -(batch.weights * batch.advantages * distribution.log_prob(batch.actions)).sum(dim=1)
 

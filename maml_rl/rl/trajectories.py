@@ -42,7 +42,7 @@ class Trajectories:
     successes: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E] bool, of the first episodes
 
     def rows(self, chunk: slice) -> "Trajectories":
-        """Views of the episodes of some of the tasks."""
+        """The trajectories of the tasks in `chunk`. Their tensors share memory with this object's."""
         return Trajectories(**{each.name: getattr(self, each.name)[chunk] for each in fields(self)})
 
     @property

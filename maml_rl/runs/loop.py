@@ -21,8 +21,8 @@ def iterate(
 ) -> tuple[Checkpoint, Metrics]:
     """Sample tasks, and update the algorithm's state on them. Returns the next checkpoint and metrics.
 
-    announce: told the name of each part of the iteration as it begins. Both results are those of all ranks, but for the
-    times.
+    announce: called with the name of each part of the iteration when the part begins. The checkpoint and the metrics
+    cover all ranks; only the times are this rank's own.
     """
     config, iteration = setting.config, checkpoint.iteration
     share = setting.ranks.share(config.num_tasks)
