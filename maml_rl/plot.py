@@ -81,7 +81,9 @@ def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str,
         groups.setdefault(experiment, []).append(rows)
     experiments = {experiment: dict(experiment) for experiment in groups}
     names = list(dict.fromkeys(name for each in experiments.values() for name in each))
-    differing = [name for name in names if len({str(each.get(name)) for each in experiments.values()}) > 1]
+    # An option that only some algorithms have differs if those that have it do.
+    values = {name: {str(each[name]) for each in experiments.values() if name in each} for name in names}
+    differing = [name for name in names if len(values[name]) > 1]
     families: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
     for experiment, group in groups.items():
         options = experiments[experiment]

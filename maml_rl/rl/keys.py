@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from envs import KeyedGenerator
+from envs.keyed_generator import MAX_PART
 
 
 class Purpose(IntEnum):
@@ -29,8 +30,10 @@ def keyed(purpose: Purpose, seed: int, iteration: int = 0, phase: int = 0, first
 
     phase: tells the draws of an iteration apart, such as the episodes before each gradient step. All keys have one
     length: numpy's SeedSequence pads a short key with zeros, so that (1,) and (1, 0) would name the same stream.
-    Raises ValueError for a number below 0 or beyond 32 bits.
+    Raises ValueError for a seed that is no integer of 32 bits.
     """
+    if not isinstance(seed, int) or not 0 <= seed <= MAX_PART:
+        raise ValueError(f"seed: got {seed!r}, allowed: an integer >= 0 and <= {MAX_PART}")
     return KeyedGenerator(purpose, seed, iteration, phase, first_task=first_task)
 
 

@@ -61,7 +61,7 @@ class ProgressDisplay:
             self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.1f} s/iteration  eta {eta}")
         if metrics["episodes/diverged"]:
             self.say(f"iteration {done}: {metrics['episodes/diverged']} episodes diverged and were left out")
-        if not metrics["line_search/accepted"]:
+        if not metrics.get("line_search/accepted", True):
             self.say(f"iteration {done}: the line search found no step; the policy stays as it was")
 
     def _make_bar(self) -> Progress:

@@ -32,10 +32,9 @@ def test_short_keys_would_meet() -> None:
 def test_the_largest_numbers_stay_apart() -> None:
     draws = [first_draws(Purpose.TASKS, *key) for key in ((MAX_PART, 0, 0), (0, MAX_PART, 0), (0, 0, MAX_PART))]
     assert len({draw for each in draws for draw in each}) == 12
-    with pytest.raises(ValueError, match="from 0 to 4294967295"):
-        keyed(Purpose.TASKS, MAX_PART + 1)
-    with pytest.raises(ValueError, match="from 0 to 4294967295"):
-        keyed(Purpose.TASKS, -1)
+    for seed in (-1, MAX_PART + 1, "a"):
+        with pytest.raises(ValueError, match=f"seed: got {seed!r}, allowed: an integer >= 0 and <= 4294967295"):
+            keyed(Purpose.TASKS, seed)  # type: ignore[arg-type]
 
 
 def test_an_action_of_seed_1_is_not_drawn_with_the_initial_parameters_of_seed_1() -> None:

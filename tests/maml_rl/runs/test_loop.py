@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.meta import meta_step as meta_step_module
 from maml_rl.meta.inner_loop import inner_step
 from maml_rl.meta.meta_step import inner_kl
@@ -16,6 +17,9 @@ from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
+from tests.maml_rl.test_train import main, metrics
+from tests.test_docs import examples
+from tests.test_docs import run as run_example
 
 CONFIG = configure(
     Config(num_tasks=3, episodes_per_task=4, horizon=10, hidden_sizes=(5,), discount=0.8, gae_lambda=0.7),
@@ -161,3 +165,16 @@ def test_the_configuration_reaches_the_env_and_the_policy() -> None:
     theta, other = (make_setting(dataclasses.replace(config, seed=seed)).initial_state()["theta"] for seed in (1, 2))
     assert (theta[-6:] == -0.5).all()
     assert not torch.equal(theta, other)
+
+
+def test_an_algorithm_without_a_line_search_trains_too(tmp_path, monkeypatch) -> None:
+    """Progress and record ask for no metric that only some algorithms have."""
+    names = run_example(examples("docs/development.md")[1])
+    entry = Entry(names.MamlSgd, names.MamlSgdOptions, "MAML by plain gradient descent", "the development page")
+    monkeypatch.setitem(ALGORITHMS, "sgd", entry)
+    monkeypatch.setattr(Config, "__annotations__", Config.__annotations__ | {"algorithm": str})
+    sizes = "--num-tasks 2 --episodes-per-task 2 --horizon 10 --hidden-sizes 4 --device cpu --iterations 2 --keep-best"
+    assert main(["--algorithm", "sgd", *sizes.split(), "--run-dir", str(tmp_path / "run")]) == 0
+    rows = metrics(tmp_path / "run")
+    assert len(rows) == 2
+    assert "line_search/accepted" not in rows[0]
