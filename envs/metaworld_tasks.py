@@ -51,7 +51,7 @@ class MetaWorldEnv(gymnasium.Env):
 
 
 class _Benchmark:
-    """The common part of the benchmarks: a task is an index: first the tasks to train on, then those for tests."""
+    """The common part of the benchmarks. A task is an index: first the tasks to train on, then the tests' tasks."""
 
     def __init__(self, num_train_tasks: int, load: Callable[[], Any]) -> None:
         """load: gives the `metaworld.Benchmark`, within seconds: not before a worker's first task."""

@@ -1,6 +1,6 @@
 """MuJoCo on the GPU: all simulations of a model as the worlds of MuJoCo Warp, behind live torch views.
 
-Imports Warp, of the extra `gpu`: not to be imported before someone wants it.
+Imports Warp, of the extra `gpu`: import this only if Warp is wanted.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -188,7 +188,7 @@ class WarpPhysics:
 
 
 def _with_newton_solver(model: mujoco.MjModel) -> mujoco.MjModel:
-    """The model; with MuJoCo's Newton solver for PGS, which Warp has not.
+    """The model, with MuJoCo's Newton solver in place of PGS, which Warp lacks.
 
     Both solve the same convex problem. The humanoid's states differ by 1e-5 after 20 steps, in float64.
     """

@@ -16,7 +16,7 @@ OTHER_POINTS = 8  # most contacts of two geoms that are not both of these: boxes
 
 @dataclass(frozen=True)
 class Capacity:
-    """Of each world."""
+    """The room of each world."""
 
     contacts: int
     constraints: int  # rows: one per limit, several per contact with friction
@@ -41,7 +41,7 @@ def largest_capacity(model: mujoco.MjModel) -> Capacity:
 
 
 def _may_touch(model: mujoco.MjModel, one: int, other: int) -> bool:
-    """As MuJoCo filters pairs: by their masks, and never two geoms of one body, or of a body and its parent."""
+    """Whether MuJoCo lets two geoms touch: by their masks, but never of one body, or of a body and its parent."""
     types, affinities = model.geom_contype, model.geom_conaffinity
     if not (types[one] & affinities[other] or types[other] & affinities[one]):
         return False

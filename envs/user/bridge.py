@@ -90,7 +90,7 @@ class GymnasiumFamily:
             raise FamilyError(f"{self.name}: its action space is {_words(actions)}, allowed: {allowed}")
 
     def numbers(self, actions: Tensor) -> Tensor:
-        """[M, E, A'], in the numbers of the user's action space. actions: [M, E, A], the policy's output."""
+        """Translate the policy's output [M, E, A] into numbers [M, E, A'] of the user's action space."""
         if self.discrete:
             return self._lowest + actions.argmax(dim=-1, keepdim=True).double()
         share = (actions.double().clamp(-1.0, 1.0) + 1) / 2  # of the full range
@@ -98,7 +98,7 @@ class GymnasiumFamily:
         return scaled.clamp(self._low, self._high)
 
     def _check_shapes(self, rows: Sequence[np.ndarray]) -> None:
-        """Raises FamilyError for a task of another shape than the first one's."""
+        """Check that all tasks have the first one's shape. Raises FamilyError."""
         for row in rows:
             if row.shape != self.given_shape:
                 allowed = f"{self.given_shape}, as the first one has it"
@@ -106,7 +106,7 @@ class GymnasiumFamily:
 
 
 class GymnasiumSimulation:
-    """Environments of a user's in worker processes."""
+    """A user's environments in worker processes."""
 
     device = torch.device("cpu")
     dtype = torch.float64
@@ -142,7 +142,7 @@ class GymnasiumSimulation:
         return Step(observations, self._column(REWARD), terminated, self._column(TRUNCATED).bool() & ~terminated)
 
     def successes(self) -> Tensor:
-        """As the environment's info has it under "success", at any step of the episode."""
+        """[M, E], the environment's info under "success", at any step of the episode."""
         return self._column(SUCCESS)
 
     def diverged(self) -> Tensor:
@@ -172,7 +172,7 @@ class GymnasiumSimulation:
         return self._rows[..., :-COLUMNS]
 
     def _column(self, column: int) -> Tensor:
-        """[M, E], of the last step."""
+        """A column [M, E] of the last step's rows."""
         return self._rows[..., column - COLUMNS]
 
 

@@ -25,7 +25,7 @@ class UserTasks(Protocol):
         ...
 
     def set_task(self, env: gymnasium.Env, task: Any) -> None:
-        """Give an environment of `make_env` its task: a float, or an array. Each `reset` follows upon it."""
+        """Give an environment of `make_env` its task: a float, or an array. Called before each `reset`."""
         ...
 
 

@@ -88,9 +88,9 @@ class WorkerPool:
 def _starting() -> Iterator[None]:
     """The state that worker processes are to inherit.
 
-    They do not heed Ctrl-C, nor the end of a terminal, which go to all of its processes: the parent ends them. They do
-    not import the program's main module, as others of multiprocessing's do: it has nothing for them, takes seconds, and
-    if it is a script without a guard would run again. Each has one core, and one thread of linear algebra.
+    The workers ignore Ctrl-C and the end of a terminal, which go to all of its processes: the parent ends them. Unlike
+    multiprocessing's own, they do not import the program's main module: they need nothing of it, it takes seconds, and a
+    script without a guard would run again. Each worker has one core, and one thread of linear algebra.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     ours = {name: value for name, value in threads.items() if name not in os.environ}
@@ -107,7 +107,7 @@ def _starting() -> Iterator[None]:
 
 
 def _how_it_ended(process: Any) -> str:
-    """In words, or '' if it has not."""
+    """How a process ended, in words; '' if it still runs."""
     process.join(0.2)
     if process.exitcode is None:
         return ""
