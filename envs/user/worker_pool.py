@@ -89,7 +89,7 @@ def _starting() -> Iterator[None]:
     """The state that worker processes are to inherit.
 
     The workers ignore Ctrl-C and the end of a terminal, which go to all of its processes: the parent ends them. Unlike
-    multiprocessing's own, they do not import the program's main module: they need nothing of it, it takes seconds, and a
+    multiprocessing's own they do not import the program's main module: they need nothing of it, it takes seconds, and a
     script without a guard would run again. Each worker has one core, and one thread of linear algebra.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
