@@ -1,7 +1,8 @@
 """Run every command of README and docs, each at a tiny size. By `make docs-check`.
 
-A line that begins with four spaces and one of the commands below is a command. Training and evaluation get flags behind
-their own that make them small; the last flag counts. RUN stands for a run that was trained here.
+A command is a line that begins with four spaces and one of the words below, or `python -m ...` in backquotes. Training
+and evaluation get flags behind their own that make them small; the last flag counts. RUN stands for a run that was
+trained here, other words in capitals for a value.
 """
 
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "checkpoints" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WORDS = {"ENV": "navigation-2d", "NAME": "navigation-2d", "SEED": "1", "LR": "0.1", "N": "2", "RUNS": "RUN"}
 COMMANDS = ("python -m ", "torchrun ", "make ", "pip ", "apt ")
 TINY = "--iterations 2 --num-tasks 2 --episodes-per-task 2 --horizon 20 --hidden-sizes 8 --device cpu"
 # Commands that this machine cannot run, and why.
@@ -28,7 +30,8 @@ def commands(page: Path) -> list[str]:
     """The commands on a page, continued lines joined."""
     text = page.read_text().replace("\\\n", " ")
     lines = (line[4:].removeprefix("$ ").strip() for line in text.splitlines() if line.startswith("    "))
-    return [" ".join(line.split("#")[0].split()) for line in lines if line.startswith(COMMANDS)]
+    inline = re.findall(r"`(python -m [^`]+)`", text)
+    return [" ".join(line.split("#")[0].split()) for line in [*lines, *inline] if line.startswith(COMMANDS)]
 
 
 def small(command: str, folder: Path) -> list[str]:
@@ -75,7 +78,9 @@ def main() -> int:
                 if reason:
                     print(f"left out  {page.name}: {command}  ({reason})")
                     continue
-                given = command.replace("RUN", "OWN") if "my_module" in command else command
+                given = " ".join(WORDS.get(word, word) for word in command.split())
+                given = given.replace("RUN", "OWN") if "my_module" in given else given
+                given = given.replace("NAME.safetensors", "navigation-2d.safetensors")
                 parts = small(given, folder)
                 done = subprocess.run(parts, cwd=folder, capture_output=True, text=True, check=False)
                 print(f"{'ok' if done.returncode == 0 else 'FAILED':8}  {page.name}: {command}", flush=True)
