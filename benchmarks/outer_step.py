@@ -10,28 +10,25 @@ and an addition. Activations recomputed on the way are not counted. The machine'
 
 import json
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
 import torch
 import tyro
 
 from benchmarks.measure import machine, median_seconds
 from envs import KeyedGenerator
-from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_objective import MetaObjective, meta_objective
 from maml_rl.meta.meta_step import TrustRegionOptions
-from maml_rl.meta.problem import Loss, OuterLoss
-from maml_rl.meta.task_mean import TaskMean
 from maml_rl.meta.trust_region import trust_region_step
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.wiring import choose_device
 from maml_rl.rl.losses import importance_ratio, policy_gradient
 from maml_rl.rl.samples import Samples
+from tests.maml_rl.given_problem import GivenProblem
 
 
 @dataclass(frozen=True)
@@ -72,37 +69,13 @@ def draw(options: Options, policy: MlpPolicy, theta: torch.Tensor, key: int) -> 
     return Samples(observations, actions, normal(M, N), torch.full((M, N), 1 / N, device=device))
 
 
-@dataclass(frozen=True)
-class Given:
-    """A problem whose batches are given."""
-
-    model: MlpPolicy
-    batches: list[Samples]
-    loss: Loss = policy_gradient
-    outer_loss: OuterLoss = importance_ratio
-    random: np.random.Generator = field(default_factory=np.random.default_rng)
-    watch: Stopwatch = field(default_factory=Stopwatch)
-
-    @property
-    def num_tasks(self) -> int:
-        return len(self.batches[0].weights)
-
-    @property
-    def mean(self) -> TaskMean:
-        return TaskMean(self.num_tasks)
-
-    @torch.no_grad()
-    def draw(self, theta_M: torch.Tensor, k: int) -> Samples:
-        return replace(self.batches[k], old=self.model.at(theta_M)(self.batches[k].inputs))
-
-
 def main(options: Options) -> None:
     device = choose_device(options.device)
     policy = MlpPolicy(options.observation_size, options.action_size, options.hidden_sizes, options.nonlinearity)
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
     before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)
     x, weight = torch.randn(4000, 100, device=device), torch.randn(100, 100, device=device)
-    problem = Given(policy, [before, post])
+    problem = GivenProblem(policy, [before, post])
     inner = Inner(policy_gradient, 0.1, steps=1)
     path = inner_loop(problem, theta, inner)
 

@@ -39,8 +39,9 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
     config = configure(Config(), values | {"device": options.device, "physics": options.physics})
     family = make_family(config)
-    simulations = make_simulations(config, family)
-    env = family.simulate(config.num_tasks, config.episodes_per_task, config.num_threads, choose_physics(config))
+    make_physics = choose_physics(config)
+    simulations = make_simulations(config, family, make_physics)
+    env = family.simulate(config.num_tasks, config.episodes_per_task, config.num_threads, make_physics)
     assert isinstance(env, MujocoSimulation), "a family of MuJoCo's"
     policy = MlpPolicy(family.observation_size, family.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()

@@ -73,6 +73,8 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
         folder = path / "checkpoints"
         path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")
 
+    fresh: list[MetaPolicy] = []  # built once: a user's class may take its time
+
     def begin(config: Config) -> tuple[MlpPolicy, State]:
         if env is not None and env != config.env:
             raise UsageError(f"--env: got {env!r}, allowed: {config.env!r}, as {path} has it")
@@ -81,13 +83,13 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
                 f"checkpoint {path}: its env is {config.env}, code that a checkpoint alone does not run, "
                 f"allowed: with --env {config.env} (load(..., env={config.env!r}) in Python)"
             )
-        fresh = untrained(config)
-        return fresh.policy, fresh.state
+        fresh.append(untrained(config))
+        return fresh[0].policy, fresh[0].state
 
     checkpoint, config = load_checkpoint(path, begin)
     # Wherever it was trained: the CPU's physics is everywhere, and a replay on it leads through the very same states.
     config = dataclasses.replace(config, physics="cpu")
-    return dataclasses.replace(untrained(config), state=checkpoint.state, iteration=checkpoint.iteration)
+    return dataclasses.replace(fresh[0], config=config, state=checkpoint.state, iteration=checkpoint.iteration)
 
 
 def adapt(

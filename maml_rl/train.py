@@ -1,4 +1,4 @@
-"""Meta-train an initial policy: the command, and the loop over `maml_rl.algorithms.maml`.
+"""Meta-train a policy: the command.
 
 python -m maml_rl.train --env halfcheetah-vel
 """

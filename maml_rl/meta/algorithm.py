@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from envs import KeyedGenerator
@@ -40,7 +39,6 @@ class FeedForward:
         self.model, self.theta_M = model, theta_M
         self._at = model.at(theta_M)
 
-    @torch.no_grad()
     def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
         return self._at(inputs), memory
 

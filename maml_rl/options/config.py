@@ -77,9 +77,14 @@ class Config:
 
 def annotations_of(algorithm: str) -> dict[str, Any]:
     """All options of a configuration with that algorithm: the types of their values, by name."""
-    common = get_type_hints(Config, include_extras=True)
-    del common["algorithm_options"]
-    return common | get_type_hints(ALGORITHMS[algorithm].options, include_extras=True)
+    return _common() | get_type_hints(ALGORITHMS[algorithm].options, include_extras=True)
+
+
+def _common() -> dict[str, Any]:
+    """The options that do not depend on the algorithm."""
+    return {
+        name: each for name, each in get_type_hints(Config, include_extras=True).items() if name != "algorithm_options"
+    }
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def configure(
     label: how an error message names an option, of the field's name. lenient: whether it passes over options that only
     other algorithms have. Raises UsageError for an unknown name, a value of a wrong type, or one out of range.
     """
-    common = annotations_of("maml").keys() - get_type_hints(ALGORITHMS["maml"].options).keys()
+    common = _common()
     config = merge(base, {name: value for name, value in values.items() if name in common}, label)
     own = annotations_of(config.algorithm)
     kind = ALGORITHMS[config.algorithm].options

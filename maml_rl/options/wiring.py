@@ -67,11 +67,12 @@ class Setting:
 
 
 def make_setting(config: Config, ranks: Ranks = ALONE) -> Setting:
-    """Build the objects of a configuration. Raises the errors of `make_family` and `make_simulations`."""
-    choose_physics(config)  # if it cannot be, that is said before a user's class is imported
+    """Build the objects of a configuration. Raises the errors of `make_family` and `choose_physics`."""
+    make_physics = choose_physics(config)  # if it cannot be, that is said before a user's class is imported
     share = ranks.share(config.num_tasks)
     family = make_family(config)
-    simulations = make_simulations(dataclasses.replace(config, num_tasks=share.stop - share.start), family)
+    own = dataclasses.replace(config, num_tasks=share.stop - share.start)
+    simulations = make_simulations(own, family, make_physics)
     return Setting(config, family, simulations, make_model(config, family), make_algorithm(config), ranks)
 
 
@@ -85,13 +86,12 @@ def make_algorithm(config: Config) -> Algorithm:
     return ALGORITHMS[config.algorithm].make(config.algorithm_options)
 
 
-def make_simulations(config: Config, family: Family) -> list[Simulation]:
+def make_simulations(config: Config, family: Family, make_physics: MakePhysics | None) -> list[Simulation]:
     """Room for all tasks of an iteration: in two parts with half of the threads each, if that is faster.
 
     The policy of one part is then computed while the other is in the physics. Neither a part's results nor the
-    number of parts depend on the number of threads. Raises UsageError if the physics cannot be.
+    number of parts depend on the number of threads. make_physics: as of `choose_physics`.
     """
-    make_physics = choose_physics(config)
     num_threads = config.num_threads or num_cpus()
     whole = family.simulate(config.num_tasks, config.episodes_per_task, num_threads, make_physics)
     if not whole.overlaps or config.num_tasks == 1:

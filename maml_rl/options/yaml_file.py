@@ -20,9 +20,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(
-    path: Path, base: Config, option: str = "--config", stored: bool = False, lenient: bool = False
-) -> Config:
+def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool = False) -> Config:
     """`base` below the options in a YAML file. Raises UsageError if it cannot be read, parsed or understood.
 
     stored: whether a run wrote the file, maybe one of an earlier version: options of other algorithms are passed over.

@@ -6,7 +6,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from maml_rl.schema.bounds import check_value
-from maml_rl.schema.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,16 +30,11 @@ def names_with(options: type, mark: Mark) -> list[str]:
 
 
 def merge(base: Options, values: Mapping[str, Any], label: Callable[[str], str] = str) -> Options:
-    """`base` with `values` in place of its own, checked.
+    """`base` with `values` of its fields in place of its own, checked.
 
-    label: how an error message names an option, of the field's name. Raises UsageError for an unknown name,
-    a value of a wrong type, or one out of range.
+    label: how an error message names an option, of the field's name. Raises UsageError for a value of a wrong type, or
+    one out of range.
     """
     annotations = get_type_hints(type(base), include_extras=True)
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in annotations:
-            hint = nearest(str(name), annotations)
-            raise UsageError(f"{label(name)}: unknown option, allowed: {', '.join(annotations)}{hint}")
-        checked[name] = check_value(label(name), value, annotations[name])
+    checked = {name: check_value(label(name), value, annotations[name]) for name, value in values.items()}
     return dataclasses.replace(base, **checked)

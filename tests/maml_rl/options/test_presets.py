@@ -42,7 +42,7 @@ def test_a_shipped_preset_makes_an_env_and_a_policy(name, env) -> None:
     assert (config.env, config.variant) == (env, "promp" if name == "promp" else "maml")
     small = dataclasses.replace(config, num_tasks=1, episodes_per_task=1, num_threads=1, device="cpu", physics="cpu")
     family = make_family(small)
-    assert make_simulations(small, family)[0].num_tasks == 1
+    assert make_simulations(small, family, None)[0].num_tasks == 1
     assert family.horizon == config.horizon
     policy = make_model(small, family)
     assert policy.num_parameters > family.observation_size * family.action_size
