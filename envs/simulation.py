@@ -19,9 +19,9 @@ class Step(NamedTuple):
     observations: Tensor  # [M, E, O], after the step
     rewards: Tensor  # [M, E]
     terminated: Tensor  # [M, E] bool: the step led into a terminal state
-    truncated: (
-        Tensor  # [M, E] bool: a time limit of the family's own cut the episode off, in a state that is not terminal
-    )
+    truncated: Tensor  # [M, E] bool: a time limit of the family's own ended the episode, in no terminal state
+    # [M, E]: 1 if the present episode has met its task so far, 0 if not, NaN if the environment does not say.
+    successes: Tensor | None = None  # None unless the family `truncates`
 
 
 class Simulation(Protocol):
@@ -62,10 +62,6 @@ class Simulation(Protocol):
 
     def snapshot(self) -> Tensor:
         """A copy of the states [M, E, S] that the family's renderer draws."""
-        ...
-
-    def successes(self) -> Tensor:
-        """[M, E]: 1 if the present episode has met its task so far, 0 if not, NaN if the family does not say."""
         ...
 
 

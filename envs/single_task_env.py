@@ -80,7 +80,7 @@ class SingleTaskEnv(gymnasium.Env):
             if row.shape != space.shape or not np.isfinite(row).all():
                 raise ValueError(f"action: got {action!r}, allowed: {self._family.action_size} finite numbers")
         actions = torch.as_tensor(row)[None, None]
-        observation, reward, terminated, cut = self._simulation.step(actions)
+        observation, reward, terminated, cut, _ = self._simulation.step(actions)
         self._states.append(self._simulation.snapshot()[0, 0])
         truncated = bool(cut) or len(self._states) > self._family.horizon
         # An episode whose physics diverged cannot go on; it has not come to an end of the task's either.

@@ -190,9 +190,6 @@ class MujocoSimulation:
     def snapshot(self) -> Tensor:
         return torch.cat([self.physics.qpos, self.physics.qvel], dim=-1)
 
-    def successes(self) -> Tensor:
-        return torch.full_like(self._place[..., 0], torch.nan)
-
     def _draw_start(self, generator: KeyedGenerator) -> Tensor:
         return self.family.body.start.draw(self.physics, generator)
 

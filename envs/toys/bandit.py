@@ -90,9 +90,6 @@ class BanditSimulation:
         """[M, E, 2 k]: pulls of each arm so far, and the pulls that paid."""
         return torch.cat([self._pulls, self._wins], dim=-1)
 
-    def successes(self) -> Tensor:
-        return torch.full(self._never.shape, torch.nan, dtype=self.dtype)
-
 
 def bandit(variant: Literal["maml", "promp"] = "maml") -> Bandit:
     """Find the best of 5 arms. The variants agree."""

@@ -89,9 +89,6 @@ class NavigationSimulation:
     def snapshot(self) -> Tensor:
         return self._position.clone()
 
-    def successes(self) -> Tensor:
-        return torch.full(self._never.shape, torch.nan, dtype=self.dtype)
-
 
 def navigation_2d(variant: Literal["maml", "promp"] = "maml") -> Navigation2D:
     """Reach a goal drawn from [-0.5, 0.5]^2 m: reward minus the distance. The variants agree."""

@@ -93,9 +93,6 @@ class TabularMdpSimulation:
         """[M, E, 1]: the state's number."""
         return self._state[..., None].to(self.dtype)
 
-    def successes(self) -> Tensor:
-        return torch.full(self._never.shape, torch.nan, dtype=self.dtype)
-
     def _observe(self) -> Tensor:
         return torch.nn.functional.one_hot(self._state, STATES).to(self.dtype)
 

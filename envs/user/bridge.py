@@ -139,11 +139,8 @@ class GymnasiumSimulation:
         rows = self._pool.step(self.family.numbers(actions).flatten(0, 1).numpy())
         observations = self._received(rows, "step")
         terminated = self._column(TERMINATED).bool()
-        return Step(observations, self._column(REWARD), terminated, self._column(TRUNCATED).bool() & ~terminated)
-
-    def successes(self) -> Tensor:
-        """[M, E], the environment's info under "success", at any step of the episode."""
-        return self._column(SUCCESS)
+        truncated = self._column(TRUNCATED).bool() & ~terminated
+        return Step(observations, self._column(REWARD), terminated, truncated, self._column(SUCCESS))
 
     def diverged(self) -> Tensor:
         return torch.zeros(self.num_tasks, self.episodes_per_task, dtype=torch.bool)

@@ -62,6 +62,3 @@ class OracleSimulation:
 
     def snapshot(self) -> Tensor:
         return self._simulation.snapshot()
-
-    def successes(self) -> Tensor:
-        return self._simulation.successes()

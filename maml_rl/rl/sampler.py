@@ -104,7 +104,8 @@ def _roll_out(
         times += 1
         if family.truncates:
             out.truncated[:, :, t], out.cut_observations[:, :, t] = step.truncated, observations_t
-            out.successes.copy_(simulation.successes().to(device).where(times == t + 1, out.successes))
+            assert step.successes is not None, "a family that truncates says whether tasks were met"
+            out.successes.copy_(step.successes.to(device).where(times == t + 1, out.successes))
             ended = step.terminated | step.truncated
         # On a GPU `any` waits for the device, which families without an early end are spared.
         if family.terminates and t + 1 < horizon and ended.any():

@@ -18,8 +18,8 @@ class Played:
         return getattr(self.simulation if hasattr(self.simulation, name) else self.family, name)
 
     def step(self, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        observations, rewards, terminated, truncated = self.simulation.step(actions)
-        return observations, rewards, terminated | truncated
+        step = self.simulation.step(actions)
+        return step.observations, step.rewards, step.terminated | step.truncated
 
 
 def played(family: Family | str, num_tasks: int, episodes_per_task: int, variant="maml", **options: Any) -> Played:

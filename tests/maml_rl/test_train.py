@@ -279,3 +279,10 @@ def test_a_signal_writes_a_checkpoint_and_the_run_goes_on_from_it(tmp_path, sign
     assert (run / "checkpoints" / f"iteration-{done:06d}.safetensors").exists()
     assert main(["--resume", str(run), "--iterations", str(done + 1)]) == 0
     assert [row["iteration"] for row in metrics(run)] == list(range(done + 1))
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback() -> None:
+    process = subprocess.Popen(command("--list-envs"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()  # type: ignore[union-attr]
+    _, error = process.communicate(timeout=60)
+    assert (error, process.returncode) == ("", 128 + 13)
