@@ -1,10 +1,10 @@
 """Exit statuses, once for all commands."""
 
-import os
 import sys
 from collections.abc import Callable
 
 from envs.errors import FamilyError, WorkerError
+from maml_rl.machine.discard import discard
 from maml_rl.machine.ranks import SaidByFirstRank
 from maml_rl.machine.stop_signals import Interrupted
 from maml_rl.schema.errors import UsageError
@@ -37,5 +37,5 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest of the output goes nowhere
+        discard(sys.stdout)
         return READER_GONE

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from maml_rl.machine.discard import discard
 from maml_rl.meta.algorithm import Metrics
 
 
@@ -35,11 +36,13 @@ class ProgressDisplay:
 
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one. A reader that has gone away does not end the run."""
-        with contextlib.suppress(OSError):
+        try:
             if self._bar:
                 self._console.print(line, markup=False)
             else:
                 print(line, file=self._stream, flush=True)
+        except OSError:
+            discard(self._stream)
 
     def phase(self, phase: str) -> None:
         """Say which part of the iteration is under way; seen on a terminal only."""
