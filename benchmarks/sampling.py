@@ -52,12 +52,12 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     def sample() -> torch.Tensor:
         return collect(family, simulations, actor, tasks, KeyedGenerator(1, 1), options.horizon).actions
 
-    actions = sample().to(env.device, family.dtype).unbind(dim=2)
+    actions = sample().to(env.device, env.dtype).unbind(dim=2)
     env.reset(tasks, KeyedGenerator(1, 1))
     qpos, qvel = env.physics.qpos.clone(), env.physics.qvel.clone()
     controls, ends = [], []
     for action in actions:
-        ends.append(env.step(action)[2].clone())
+        ends.append(env.step(action).terminated.clone())
         controls.append(env.physics.ctrl.clone())
         if ends[-1].any():
             env.restart(ends[-1])
@@ -73,13 +73,13 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
                 env.physics.restart(ended)
                 env.physics.qpos[ended], env.physics.qvel[ended] = qpos[ended], qvel[ended]
 
-    simulations = options.num_tasks * options.episodes_per_task
-    env_steps = simulations * options.horizon
+    episodes = options.num_tasks * options.episodes_per_task
+    env_steps = episodes * options.horizon
     sampling, physics = median_seconds(sample, loop, repeats=options.repeats, device=device)
     return {
         "variant": variant,
         "substeps": substeps,
-        "episodes_per_simulation": round(1 + float(torch.stack(ends).sum()) / simulations, 1),
+        "episodes_per_simulation": round(1 + float(torch.stack(ends).sum()) / episodes, 1),
         "collect_steps_per_second": round(env_steps / sampling),
         "physics_steps_per_second": round(env_steps / physics),
         "ratio": round(physics / sampling, 3),

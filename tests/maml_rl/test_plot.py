@@ -47,6 +47,16 @@ def test_runs_that_differ_in_their_seeds_are_one_curve_with_a_band(tmp_path) -> 
     assert "reward units" in axes.get_ylabel()
 
 
+def test_an_option_that_only_one_algorithm_has_tells_no_runs_apart(tmp_path) -> None:
+    folders = [fixture_run(tmp_path / name, 1) for name in ("maml", "pretrain")]
+    pretrain = configure(Config(), {"algorithm": "pretrain"})
+    (folders[1] / "config.yaml").write_text(dump_yaml(pretrain))
+    assert list(group_runs([read_run(folder) for folder in folders])["navigation-2d"]) == [
+        "algorithm maml",
+        "algorithm pretrain",
+    ]
+
+
 def test_gradient_steps_with_intervals_and_an_oracle_as_a_line(evaluation) -> None:
     [axes] = figure({}, [json.loads(evaluation.read_text())]).axes
     line, *_ = axes.containers[0]

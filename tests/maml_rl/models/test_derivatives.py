@@ -77,9 +77,9 @@ def test_of_the_policy(policy, draw_samples, precision) -> None:
     assert_close(fast.backward(w), plain.backward(w), tolerance)
 
 
-def test_of_a_loss_that_does_not_bend(draw_samples) -> None:
+def test_of_a_loss_that_does_not_bend(draw_samples, hidden_sizes) -> None:
     """Its gradient by the distribution is constant, and by the standard deviation nothing."""
-    policy = MlpPolicy(3, 2, (6,), "tanh")
+    policy = MlpPolicy(3, 2, hidden_sizes, "tanh")
     samples = draw_samples(policy, num_tasks=M, num_steps=30)
     theta_M = parameters(policy, 0, torch.float64)
 

@@ -77,8 +77,10 @@ def test_the_nth_episode_of_a_simulation_starts_alike_whenever_it_begins() -> No
     second = env.restart(everyone).clone()
     third = env.restart(everyone).clone()
     env.reset(tasks, KeyedGenerator(0, 1))
-    env.step(torch.zeros(M, E, 8, dtype=torch.float64))
-    assert torch.equal(env.restart(chosen)[chosen], second[chosen])
+    before = env.step(torch.zeros(M, E, 8, dtype=torch.float64))[0].clone()
+    restarted = env.restart(chosen)
+    assert torch.equal(restarted[chosen], second[chosen])
+    assert torch.equal(restarted[~chosen], before[~chosen])  # the maml variant adds a pose, to those that start
     env.step(torch.zeros(M, E, 8, dtype=torch.float64))
     assert torch.equal(env.restart(everyone)[chosen], third[chosen])
 
