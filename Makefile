@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.made
 
-.PHONY: setup train test lint bench docs-check test-metaworld clean
+.PHONY: setup train test lint bench docs-check package-check test-metaworld clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,10 @@ bench: setup
 # Every command of README and docs, at a tiny size.
 docs-check: setup
 	$(BIN)/python -m tests.docs_check
+
+# The wheel, built from the sdist, in a fresh environment outside of the checkout: it trains, evaluates and plots there.
+package-check: setup
+	$(BIN)/python -m tests.package_check
 
 # Meta-World needs MuJoCo 3.3.0, our own families MuJoCo 4: each has a virtual environment of its own.
 METAWORLD := .venv-metaworld

@@ -20,7 +20,7 @@ from benchmarks.measure import machine, median_seconds
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.options.config import Config, configure
-from maml_rl.options.presets import PRESETS
+from maml_rl.options.shipped import PRESETS
 from maml_rl.options.wiring import choose_device, make_setting
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.runs.checkpoint import Checkpoint

@@ -10,7 +10,7 @@ import tyro
 from benchmarks.measure import machine, peak_memory_gb
 from maml_rl.machine.threads import use_threads
 from maml_rl.options.config import Config, configure
-from maml_rl.options.presets import PRESETS
+from maml_rl.options.shipped import PRESETS
 from maml_rl.options.wiring import choose_device, make_setting
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.runs.checkpoint import Checkpoint

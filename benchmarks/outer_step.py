@@ -18,7 +18,7 @@ import torch
 import tyro
 
 from benchmarks.measure import machine, median_seconds
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_objective import MetaObjective, meta_objective

@@ -12,8 +12,8 @@ import torch
 import tyro
 
 from benchmarks.measure import machine, median_seconds
-from envs import KeyedGenerator
-from envs.locomotion.mujoco_env import MujocoSimulation
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy

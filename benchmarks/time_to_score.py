@@ -18,9 +18,9 @@ from typing import Any, Literal
 import torch
 import tyro
 
-import envs
 from benchmarks.measure import machine, synchronize
-from envs.errors import FamilyError
+from maml_rl import envs
+from maml_rl.envs.errors import FamilyError
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.meta.algorithm import State
 from maml_rl.options.command_line import parse_command_line

@@ -16,8 +16,8 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, supported_activities
 
 from benchmarks.measure import machine, median_seconds, peak_memory_gb
-from envs import KeyedGenerator
-from envs.locomotion.mujoco_env import MujocoSimulation
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import one_torch_thread, use_threads
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy

@@ -7,7 +7,7 @@ registers the families with Gymnasium.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from envs.gymnasium_registry import register
+from maml_rl.envs.gymnasium_registry import register
 
 if TYPE_CHECKING:
     from maml_rl.meta_policy import MetaPolicy, adapt, load, roll_out
@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 
 register()
 
+_MODULES = {
+    "MetaPolicy": "meta_policy",
+    "Trajectories": "rl.trajectories",
+    "adapt": "meta_policy",
+    "load": "meta_policy",
+    "roll_out": "meta_policy",
+}
 __all__ = ["MetaPolicy", "Trajectories", "adapt", "load", "roll_out"]
 
 
 def __getattr__(name: str) -> Any:
     """Import PyTorch, two seconds, not before someone wants more than a submodule."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("maml_rl.trajectories" if name == "Trajectories" else "maml_rl.meta_policy"), name)
+    return getattr(import_module(f"maml_rl.{_MODULES[name]}"), name)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from envs.errors import FamilyError, WorkerError
+from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine.discard import discard
 from maml_rl.machine.ranks import SaidByFirstRank
 from maml_rl.machine.stop_signals import Interrupted

@@ -14,8 +14,8 @@ import tyro
 from rich.console import Console
 from torch import Tensor
 
-from envs.pictures.offscreen import RenderingError
 from maml_rl.command import FAILED, exit_status
+from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta_policy import MetaPolicy, load, untrained
@@ -40,7 +40,8 @@ class Options:
     """The policies to evaluate, on which tasks, and the files to write."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Run directories (their best checkpoint, or the last if none is kept) or checkpoint files."""
+    """Run directories (their best checkpoint, or the last if none is kept), checkpoint files, or names of policies that
+    come with the package, such as halfcheetah-dir."""
     env: str | None = None
     """The family that they were trained on: needed for a class of your own, module:Class, to allow that it runs."""
     gradient_steps: Annotated[int, Within(0, 1000)] | None = None

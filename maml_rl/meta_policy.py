@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import envs
+from maml_rl import envs
 from maml_rl.meta.algorithm import State
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import as_tasks
+from maml_rl.options.shipped import shipped_policies
 from maml_rl.options.wiring import Setting, make_algorithm, make_family, make_model, make_setting
 from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
@@ -63,12 +64,11 @@ class MetaPolicy:
 def load(path: str | Path, env: str | None = None) -> MetaPolicy:
     """Read a checkpoint; of a run directory its best one, or its last if none is kept.
 
+    path: also the name of a policy that comes with the package, such as "halfcheetah-dir", unless there is such a path.
     env: the family that it was trained on. It has to be given if that is a class of yours, "module:Class": a checkpoint
     alone runs no code. Raises ValueError with one line, if it is missing, not a checkpoint, or of another env.
     """
-    path = Path(path)
-    if not os.path.exists(path):
-        raise UsageError(f"got {str(path)!r}, which does not exist, allowed: a run directory or a checkpoint file")
+    path = _found(path)
     if path.is_dir():
         folder = path / "checkpoints"
         path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")
@@ -129,6 +129,15 @@ def untrained(config: Config) -> MetaPolicy:
     model = make_model(config, make_family(config))
     state = make_algorithm(config).init(model, keyed(Purpose.INITIAL_PARAMETERS, config.seed))
     return MetaPolicy(config, model, state, 0)
+
+
+def _found(path: str | Path) -> Path:
+    """The path, if there is such a file or folder, or that of the shipped policy of this name. Raises UsageError."""
+    shipped = shipped_policies()
+    if not os.path.exists(path) and str(path) not in shipped:
+        allowed = f"a run directory, a checkpoint file, or {', '.join(shipped)}{nearest(str(path), shipped)}"
+        raise UsageError(f"got {str(path)!r}, which does not exist, allowed: {allowed}")
+    return Path(path) if os.path.exists(path) else shipped[str(path)]
 
 
 def _one_task(meta_policy: MetaPolicy, task: Task, episodes: int | None, seed: int) -> tuple[Setting, Rollouts]:

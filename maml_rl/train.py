@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import envs
+from maml_rl import envs
 from maml_rl.command import FAILED, exit_status
 from maml_rl.machine.ranks import RankLost, Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.models.policies import MlpPolicy
 from tests.maml_rl.given_problem import GivenProblem
 

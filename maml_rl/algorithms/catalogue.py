@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from envs import Family, OracleFamily
 from maml_rl.algorithms.fomaml import Fomaml, FomamlOptions
 from maml_rl.algorithms.maml import Maml, MamlOptions
 from maml_rl.algorithms.pretrain import Pretrain, PretrainOptions
+from maml_rl.envs import Family, OracleFamily
 from maml_rl.meta.algorithm import Algorithm
 
 

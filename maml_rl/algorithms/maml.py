@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.adaptation import gradient_steps
 from maml_rl.meta.algorithm import Actor, Metrics, State
 from maml_rl.meta.inner_loop import Inner, InnerOptions, inner_loop

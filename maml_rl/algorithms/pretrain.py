@@ -1,13 +1,13 @@
 """One policy for all tasks, without adaptation (Finn et al. 2017, section 5.3: pretraining, and the oracle).
 
-On a family whose observations contain the task, `envs.wrappers.oracle`, it is the paper's oracle.
+On a family whose observations contain the task, `maml_rl.envs.wrappers.oracle`, it is the paper's oracle.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.adaptation import gradient_steps
 from maml_rl.meta.algorithm import Actor, Metrics, State
 from maml_rl.meta.inner_loop import Inner, InnerOptions, inner_loop

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
-from envs.errors import FamilyError
+from maml_rl.envs.errors import FamilyError
 from maml_rl.schema.errors import UsageError
 
 PR_SET_PDEATHSIG = 1  # of Linux's sys/prctl.h

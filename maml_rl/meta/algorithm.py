@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.problem import Problem
 from maml_rl.models.distributions import Distribution
 from maml_rl.models.model import Model

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 
 
 class Gaussian(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.models import mlp_derivatives
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Categorical, Distribution, Gaussian

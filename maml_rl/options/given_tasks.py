@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from maml_rl.options.presets import PRESETS
+from maml_rl.options.shipped import PRESETS
 from maml_rl.schema.errors import UsageError, nearest
 
 # The tasks that ship by name, configs/tasks/<name>/<env>.json, and how many episodes of each their test collects for a

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-import envs
-from maml_rl.options.presets import PRESETS
+from maml_rl import envs
+from maml_rl.options.shipped import PRESETS
 from maml_rl.schema.text_table import text_table
 
 COLUMNS = ["--env", "a task", "drawn from", "observation", "action", "horizon", "dt (s)", "source"]

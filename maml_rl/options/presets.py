@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maml_rl.options.config import Config, configure
+from maml_rl.options.shipped import PRESETS
 from maml_rl.options.yaml_file import read_yaml
 from maml_rl.schema.errors import UsageError, nearest
-
-PRESETS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def preset_names(envs: Iterable[str]) -> list[str]:

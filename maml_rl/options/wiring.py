@@ -9,10 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-import envs
-from envs import Family, Simulation
-from envs.physics.contract import MakePhysics
+from maml_rl import envs
 from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.envs import Family, Simulation
+from maml_rl.envs.physics.contract import MakePhysics
 from maml_rl.machine.ranks import ALONE, Ranks
 from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.machine.threads import num_cpus
@@ -77,7 +77,7 @@ def make_setting(config: Config, ranks: Ranks = ALONE) -> Setting:
 
 
 def make_family(config: Config) -> Family:
-    """The family that the algorithm is trained on. Raises envs.errors.FamilyError if it cannot be."""
+    """The family that the algorithm is trained on. Raises maml_rl.envs.errors.FamilyError if it cannot be."""
     return ALGORITHMS[config.algorithm].wrap(envs.make_family(config.env, config.variant))
 
 
@@ -133,7 +133,7 @@ def choose_physics(config: Config) -> MakePhysics | None:
     if not installed:
         reason = "MuJoCo Warp is not installed: pip install '.[gpu]'"
         raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
-    from envs.physics.warp import WarpPhysics  # Warp takes seconds to import
+    from maml_rl.envs.physics.warp import WarpPhysics  # Warp takes seconds to import
 
     return partial(WarpPhysics, device=device, contacts=config.warp_contacts, constraints=config.warp_constraints)
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from envs import Family, KeyedGenerator, Simulation
-from envs.pictures.renderer import Frame
+from maml_rl.envs import Family, KeyedGenerator, Simulation
+from maml_rl.envs.pictures.renderer import Frame
 from maml_rl.reports.evaluation import Adaptation
 from maml_rl.rl.keys import Draws
 from maml_rl.rl.trajectories import Trajectories

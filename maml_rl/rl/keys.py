@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from envs import KeyedGenerator
-from envs.keyed_generator import MAX_PART
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.keyed_generator import MAX_PART
 
 
 class Purpose(IntEnum):

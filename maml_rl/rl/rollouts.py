@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from envs import Family, Simulation
+from maml_rl.envs import Family, Simulation
 from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.meta.algorithm import Actor, FeedForward
 from maml_rl.meta.problem import Loss, OuterLoss

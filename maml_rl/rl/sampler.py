@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from envs import Family, KeyedGenerator, Simulation, python_turn
+from maml_rl.envs import Family, KeyedGenerator, Simulation, python_turn
 from maml_rl.machine.threads import one_torch_thread, parallel_map
 from maml_rl.meta.algorithm import Actor, Memory
 from maml_rl.models.distributions import Categorical, Gaussian

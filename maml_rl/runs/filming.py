@@ -3,7 +3,7 @@
 import dataclasses
 import io
 
-from envs.pictures.offscreen import RenderingError
+from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.machine.ranks import ALONE
 from maml_rl.options.wiring import Setting, make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out

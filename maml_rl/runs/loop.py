@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable
 
-from envs.errors import FamilyError, WorkerError
+from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine.ranks import RankLost
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.meta.algorithm import Metrics

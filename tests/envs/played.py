@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-import envs
-from envs import Family, Simulation
+from maml_rl import envs
+from maml_rl.envs import Family, Simulation
 
 
 class Played:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from envs import KeyedGenerator, OracleFamily
-from envs.pictures.offscreen import RenderingError
+from maml_rl import envs
+from maml_rl.envs import KeyedGenerator, OracleFamily
+from maml_rl.envs.pictures.offscreen import RenderingError
 from tests.envs.played import Played, played
 
 M, E = 3, 4

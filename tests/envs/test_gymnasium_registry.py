@@ -5,12 +5,12 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
-import envs
 import maml_rl  # noqa: F401 - registers the families
-from envs import KeyedGenerator
-from envs.gymnasium_registry import NAMES
-from envs.pictures.offscreen import RenderingError
-from envs.single_task_env import SingleTaskEnv
+from maml_rl import envs
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.gymnasium_registry import NAMES
+from maml_rl.envs.pictures.offscreen import RenderingError
+from maml_rl.envs.single_task_env import SingleTaskEnv
 from tests.envs.played import played
 
 

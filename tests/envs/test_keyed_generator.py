@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 
 
 def test_a_task_draws_the_same_whatever_tasks_stand_beside_it() -> None:

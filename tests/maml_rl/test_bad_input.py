@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from maml_rl.options.presets import PRESETS
+from maml_rl.options.shipped import PRESETS
 from maml_rl.runs.directory import lock_run_dir
 from maml_rl.train import main
 from tests.maml_rl.test_train import TINY, train

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from envs.errors import FamilyError, WorkerError
 from maml_rl.command import exit_status
+from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.schema.errors import UsageError
 
 SCRIPT = """

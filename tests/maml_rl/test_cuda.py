@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.options.config import Config, configure
 from maml_rl.options.wiring import make_setting
 from maml_rl.rl.samples import Samples

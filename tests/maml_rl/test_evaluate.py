@@ -7,7 +7,7 @@ import torch
 
 from maml_rl.evaluate import main
 from maml_rl.options.config import Config, configure
-from maml_rl.options.presets import PRESETS
+from maml_rl.options.shipped import PRESETS
 from maml_rl.options.wiring import make_algorithm, make_family
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.rl.keys import Purpose, keyed

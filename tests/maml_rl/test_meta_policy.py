@@ -6,6 +6,7 @@ import torch
 
 import maml_rl
 from maml_rl.meta.inner_loop import inner_step
+from maml_rl.options.shipped import POLICIES
 from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
 from tests.maml_rl.test_train import train
@@ -68,3 +69,21 @@ def test_bad_values_are_named(policy) -> None:
         maml_rl.roll_out(policy, TASK, episodes=0)
     with pytest.raises(AttributeError, match="has no attribute 'adopt'"):
         maml_rl.adopt  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_the_interface_has_what_it_names() -> None:
+    for name in maml_rl.__all__:
+        assert getattr(maml_rl, name).__module__.startswith("maml_rl.")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = maml_rl.nothing
+
+
+def test_shipped_policies_load_by_name_from_anywhere(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    by_path = maml_rl.load(POLICIES / "navigation-2d.safetensors")
+    assert torch.equal(maml_rl.load("navigation-2d").theta, by_path.theta)
+    with pytest.raises(ValueError, match=r"allowed: a run directory.*nearest: halfcheetah-dir"):
+        maml_rl.load("halfcheeta-dir")
+    (tmp_path / "navigation-2d").mkdir()  # a folder of the user's own comes first
+    with pytest.raises(ValueError, match="a run with a checkpoint"):
+        maml_rl.load("navigation-2d")

@@ -15,8 +15,8 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import envs
-from maml_rl.options.presets import PRESETS
+from maml_rl import envs
+from maml_rl.options.shipped import PRESETS
 from maml_rl.train import main
 
 TINY = [

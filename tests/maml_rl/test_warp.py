@@ -7,8 +7,7 @@ import pytest
 import torch
 import yaml
 
-import envs
-from maml_rl import load, roll_out
+from maml_rl import envs, load, roll_out
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.options.config import Config, configure
 from maml_rl.options.wiring import make_setting

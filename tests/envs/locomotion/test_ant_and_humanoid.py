@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from envs import KeyedGenerator
-from envs.locomotion.ant import CONTACT_COST, ant_dir, ant_goal, ant_vel
-from envs.locomotion.humanoid import humanoid_dir
-from envs.physics.quiet_mujoco import quiet_mujoco
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.locomotion.ant import CONTACT_COST, ant_dir, ant_goal, ant_vel
+from maml_rl.envs.locomotion.humanoid import humanoid_dir
+from maml_rl.envs.physics.quiet_mujoco import quiet_mujoco
 from tests.envs.played import played
 
 STEPS = 200

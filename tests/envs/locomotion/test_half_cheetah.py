@@ -3,9 +3,9 @@ import mujoco
 import pytest
 import torch
 
-from envs import KeyedGenerator
-from envs.locomotion.half_cheetah import half_cheetah_dir, half_cheetah_vel
-from envs.physics.quiet_mujoco import quiet_mujoco
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.locomotion.half_cheetah import half_cheetah_dir, half_cheetah_vel
+from maml_rl.envs.physics.quiet_mujoco import quiet_mujoco
 from tests.envs.played import played
 
 FORWARD = torch.ones(1, 1)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from envs.locomotion.legged_com import LeggedCom, rotation_matrix
-from envs.physics.gymnasium_models import load_gymnasium_model
+from maml_rl.envs.locomotion.legged_com import LeggedCom, rotation_matrix
+from maml_rl.envs.physics.gymnasium_models import load_gymnasium_model
 
 
 def test_place_and_rotation_equal_mujoco() -> None:

@@ -2,8 +2,8 @@ import mujoco
 import pytest
 import torch
 
-from envs.locomotion.planar_com import PlanarCom
-from envs.physics.gymnasium_models import load_gymnasium_model
+from maml_rl.envs.locomotion.planar_com import PlanarCom
+from maml_rl.envs.physics.gymnasium_models import load_gymnasium_model
 
 
 def test_equals_mujoco() -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from envs import KeyedGenerator
-from envs.locomotion.planar_walker import hopper_rand_params, walker_dir, walker_rand_params
-from envs.locomotion.random_model import BASES, RandomModel
-from envs.physics.gymnasium_models import load_gymnasium_model
-from envs.physics.quiet_mujoco import quiet_mujoco
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.locomotion.planar_walker import hopper_rand_params, walker_dir, walker_rand_params
+from maml_rl.envs.locomotion.random_model import BASES, RandomModel
+from maml_rl.envs.physics.gymnasium_models import load_gymnasium_model
+from maml_rl.envs.physics.quiet_mujoco import quiet_mujoco
 from tests.envs.played import played
 
 RANDOM = [("hopper.xml", hopper_rand_params), ("walker2d_v5.xml", walker_rand_params)]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-import envs
-from envs import KeyedGenerator
+from maml_rl import envs
+from maml_rl.envs import KeyedGenerator
 from tests.envs.played import played
 
 M, E = 3, 4

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from envs.physics.cpu import CpuPhysics
-from envs.physics.gymnasium_models import load_gymnasium_model
+from maml_rl.envs.physics.cpu import CpuPhysics
+from maml_rl.envs.physics.gymnasium_models import load_gymnasium_model
 
 
 @pytest.fixture

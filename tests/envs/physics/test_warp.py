@@ -5,15 +5,15 @@ from functools import partial
 import pytest
 import torch
 
-from envs import KeyedGenerator
-from envs.errors import FamilyError
-from envs.locomotion.random_model import RandomModel
-from envs.physics.contract import Physics
-from envs.physics.cpu import CpuPhysics
-from envs.physics.gymnasium_models import load_gymnasium_model
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.errors import FamilyError
+from maml_rl.envs.locomotion.random_model import RandomModel
+from maml_rl.envs.physics.contract import Physics
+from maml_rl.envs.physics.cpu import CpuPhysics
+from maml_rl.envs.physics.gymnasium_models import load_gymnasium_model
 
 pytest.importorskip("mujoco_warp", reason="the extra gpu is not installed")
-from envs.physics.warp import WarpPhysics
+from maml_rl.envs.physics.warp import WarpPhysics
 from tests.envs.played import Played, played
 
 M, E = 3, 4

@@ -2,8 +2,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from envs.physics.gymnasium_models import load_gymnasium_model
-from envs.physics.warp_capacity import Capacity, largest_capacity
+from maml_rl.envs.physics.gymnasium_models import load_gymnasium_model
+from maml_rl.envs.physics.warp_capacity import Capacity, largest_capacity
 
 
 def test_by_hand() -> None:

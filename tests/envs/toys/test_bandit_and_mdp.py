@@ -2,9 +2,9 @@
 
 import torch
 
-from envs import KeyedGenerator
-from envs.toys.bandit import Bandit
-from envs.toys.tabular_mdp import ACTIONS, STATES, TabularMdp
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.toys.bandit import Bandit
+from maml_rl.envs.toys.tabular_mdp import ACTIONS, STATES, TabularMdp
 from tests.envs.played import played
 
 EPISODES = 4_000

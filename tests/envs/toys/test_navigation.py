@@ -1,7 +1,7 @@
 import torch
 
-from envs import KeyedGenerator
-from envs.toys.navigation import Navigation2D
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.toys.navigation import Navigation2D
 from tests.envs.played import played
 
 

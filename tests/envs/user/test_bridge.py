@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from envs import KeyedGenerator, OracleFamily
-from envs.errors import FamilyError, WorkerError
-from envs.pictures.offscreen import RenderingError
-from envs.user.bridge import GymnasiumSimulation
+from maml_rl.envs import KeyedGenerator, OracleFamily
+from maml_rl.envs.errors import FamilyError, WorkerError
+from maml_rl.envs.pictures.offscreen import RenderingError
+from maml_rl.envs.user.bridge import GymnasiumSimulation
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from envs import KeyedGenerator, OracleFamily
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.algorithms.fomaml import Fomaml, FomamlOptions
 from maml_rl.algorithms.maml import Maml, MamlOptions
+from maml_rl.envs import KeyedGenerator, OracleFamily
 from maml_rl.meta import meta_step as meta_step_module
 from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_objective import meta_objective

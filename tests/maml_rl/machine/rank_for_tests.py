@@ -11,7 +11,7 @@ import sys
 
 import maml_rl.runs.loop
 import maml_rl.train
-from envs.errors import FamilyError
+from maml_rl.envs.errors import FamilyError
 
 rank = int(os.environ["RANK"])
 restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])

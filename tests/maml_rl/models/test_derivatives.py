@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.models.derivatives import derivatives
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.losses import policy_gradient

@@ -3,7 +3,7 @@ import torch
 from torch.distributions import Categorical as Reference
 from torch.distributions import kl_divergence
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.models.distributions import Categorical
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.models.distributions import Gaussian
 from maml_rl.models.policies import MlpPolicy
 

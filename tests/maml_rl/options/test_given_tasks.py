@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import envs
+from maml_rl import envs
 from maml_rl.options.given_tasks import EPISODES, NAMED_TASKS, load_tasks
 
 

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-import envs
+from maml_rl import envs
 from maml_rl.options.command_line import parse_command_line
 from maml_rl.options.config import Config, flat
-from maml_rl.options.presets import PRESETS, load_preset, preset_names
+from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.shipped import PRESETS
 from maml_rl.options.wiring import make_family, make_model, make_simulations
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.schema.errors import UsageError

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-import envs.pictures.mujoco_renderer
-from envs.pictures.offscreen import RenderingError
+import maml_rl.envs.pictures.mujoco_renderer
 from maml_rl import evaluate
+from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.options.config import Config
-from maml_rl.options.presets import PRESETS
+from maml_rl.options.shipped import PRESETS
 from maml_rl.options.wiring import make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import CAPTION, episodes_side_by_side, replay, write_video
@@ -98,7 +98,7 @@ def test_without_graphics_everything_but_the_video_is_written(tmp_path, monkeypa
     def nothing_works() -> str:
         raise RenderingError("no OpenGL backend: install libegl1")
 
-    monkeypatch.setattr(envs.pictures.mujoco_renderer, "use_offscreen_gl", nothing_works)
+    monkeypatch.setattr(maml_rl.envs.pictures.mujoco_renderer, "use_offscreen_gl", nothing_works)
     train(tmp_path / "run", "--iterations", "2", "--video-every", "1", env="halfcheetah-vel")
     assert capsys.readouterr().err.count("no videos: no OpenGL backend: install libegl1") == 1
     arguments = [str(tmp_path / "run"), "--tasks", "2", "--episodes", "2", "--gradient-steps", "1"]

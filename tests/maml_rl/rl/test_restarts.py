@@ -5,8 +5,8 @@ from dataclasses import fields
 import pytest
 import torch
 
-from envs import KeyedGenerator
-from envs.simulation import Step
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.simulation import Step
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.sampler import collect

@@ -3,9 +3,9 @@ from dataclasses import fields
 import pytest
 import torch
 
-import envs
-from envs import KeyedGenerator
-from envs.toys.navigation import Navigation2D
+from maml_rl import envs
+from maml_rl.envs import KeyedGenerator
+from maml_rl.envs.toys.navigation import Navigation2D
 from maml_rl.machine import threads as parallel
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy

@@ -4,7 +4,7 @@ import pytest
 import safetensors
 import torch
 
-from envs import KeyedGenerator
+from maml_rl.envs import KeyedGenerator
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
 from maml_rl.options.yaml_file import dump_yaml

@@ -1,0 +1,53 @@
+"""Families of tasks: physics, rewards, observations. The contracts are in `family` and `simulation`.
+
+Nothing here knows of the rest of maml_rl.
+"""
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# MuJoCo reads MUJOCO_GL when it is imported, and fails where that backend is missing, also for those who want no
+# pictures. `maml_rl.envs.pictures.offscreen` reads it when someone does.
+_gl = os.environ.pop("MUJOCO_GL", None)
+import mujoco as _mujoco  # noqa: E402, F401
+
+if _gl is not None:
+    os.environ["MUJOCO_GL"] = _gl
+
+if TYPE_CHECKING:
+    from maml_rl.envs.families import ENVS, has_physics, make_family
+    from maml_rl.envs.family import Family
+    from maml_rl.envs.keyed_generator import KeyedGenerator
+    from maml_rl.envs.physics.turns import python_turn
+    from maml_rl.envs.simulation import Simulation
+    from maml_rl.envs.wrappers.oracle import OracleFamily
+
+__all__ = [
+    "ENVS",
+    "Family",
+    "KeyedGenerator",
+    "OracleFamily",
+    "Simulation",
+    "has_physics",
+    "make_family",
+    "python_turn",
+]
+
+_MODULES = {
+    "ENVS": "families",
+    "Family": "family",
+    "KeyedGenerator": "keyed_generator",
+    "OracleFamily": "wrappers.oracle",
+    "Simulation": "simulation",
+    "has_physics": "families",
+    "make_family": "families",
+    "python_turn": "physics.turns",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import PyTorch, two seconds and 200 MB, not before someone wants it: the bridge's worker processes do not."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"maml_rl.envs.{_MODULES[name]}"), name)

@@ -1,0 +1,118 @@
+"""A family as a single-task Gymnasium environment."""
+
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from maml_rl import envs
+from maml_rl.envs.keyed_generator import KeyedGenerator
+from maml_rl.envs.pictures.renderer import Frame, Renderer
+
+RENDER_SIZE = (480, 480)  # width and height, pixels
+
+
+class SingleTaskEnv(gymnasium.Env):
+    """One episode at a time of one task of a family. Equals the batched family step by step.
+
+    Observations and actions are the family's: [O] float64, and [A] in the units of a policy's output, within
+    the bounds beyond which the family clips, or the number of a choice. Episodes are truncated at the family's horizon.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - so in gymnasium.Env
+
+    def __init__(
+        self,
+        family: str,
+        task: Any = None,
+        variant: Literal["maml", "promp"] = "maml",
+        render_mode: str | None = None,
+    ) -> None:
+        """task: as in `reset`, for all episodes; drawn anew for each if None.
+
+        Raises ValueError for a task of another shape, and for a render_mode other than None and "rgb_array".
+        """
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode: got {render_mode!r}, allowed: None, 'rgb_array'")
+        self._family = envs.make_family(family, variant)
+        self._simulation = self._family.simulate(1, 1, num_threads=1)
+        self.metadata = {**self.metadata, "render_fps": round(1 / self._family.dt)}
+        self.render_mode = render_mode
+        self.observation_space = Box(-np.inf, np.inf, (self._family.observation_size,), np.float64)
+        bound, size = self._family.action_bound, self._family.action_size
+        self.action_space = Discrete(size) if self._family.discrete else Box(-bound, bound, (size,), np.float64)
+        self._fixed_task = None if task is None else self._as_task(task)
+        self._task = torch.empty(0)
+        self._states: list[torch.Tensor] = []
+        self._renderer: Renderer | None = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        """Start an episode. options: {"task": ...}, a number or numbers in the family's units, for this episode."""
+        super().reset(seed=seed)
+        generator = KeyedGenerator(0, *self.np_random.integers(2**32, size=2).tolist())
+        unknown = set(options or {}) - {"task"}
+        if unknown:
+            raise ValueError(f"options: got {sorted(unknown)}, allowed: 'task'")
+        given = (options or {}).get("task")
+        if given is not None:
+            task = self._as_task(given)
+        elif self._fixed_task is not None:
+            task = self._fixed_task
+        else:
+            task = self._family.sample_tasks(1, generator)[0]
+        if self._renderer and not torch.equal(task, self._task):
+            self._close_renderer()
+        self._task = task
+        observation = self._simulation.reset(task[None], generator)
+        self._states = [self._simulation.snapshot()[0, 0]]
+        return observation[0, 0].numpy().copy(), {"task": task.numpy().copy()}
+
+    def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        space = self.action_space
+        if isinstance(space, Discrete):
+            if not space.contains(action):
+                raise ValueError(f"action: got {action!r}, allowed: 0 to {space.n - 1}")
+            row = np.eye(space.n)[action]
+        else:
+            row = np.asarray(action, dtype=np.float64)
+            if row.shape != space.shape or not np.isfinite(row).all():
+                raise ValueError(f"action: got {action!r}, allowed: {self._family.action_size} finite numbers")
+        actions = torch.as_tensor(row)[None, None]
+        observation, reward, terminated, cut, _ = self._simulation.step(actions)
+        self._states.append(self._simulation.snapshot()[0, 0])
+        truncated = bool(cut) or len(self._states) > self._family.horizon
+        # An episode whose physics diverged cannot go on; it has not come to an end of the task's either.
+        truncated |= bool(self._simulation.diverged())
+        return observation[0, 0].numpy().copy(), float(reward), bool(terminated), truncated, {}
+
+    def render(self) -> Frame | None:
+        """The picture of the state [height, width, 3] with render_mode "rgb_array", otherwise None."""
+        if self.render_mode is None:
+            return None
+        if self._renderer is None:
+            self._renderer = self._family.make_renderer(self._task, *RENDER_SIZE)
+        states = torch.stack(self._states)
+        return self._renderer.draw(states, states[None, :0])
+
+    def close(self) -> None:
+        self._close_renderer()
+
+    def _close_renderer(self) -> None:
+        if self._renderer:
+            self._renderer.close()
+        self._renderer = None
+
+    def _as_task(self, task: Any) -> torch.Tensor:
+        shape = self._family.task_shape
+        try:
+            row = torch.as_tensor(np.asarray(task, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"task: got {task!r}, allowed: numbers") from error
+        row = row.reshape(shape) if row.ndim == 0 and shape == (1,) else row
+        if tuple(row.shape) != shape:
+            raise ValueError(f"task: got shape {tuple(row.shape)}, allowed: {shape}")
+        if not row.isfinite().all():
+            raise ValueError(f"task: got {task!r}, allowed: finite numbers")
+        return row

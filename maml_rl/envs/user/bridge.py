@@ -1,0 +1,178 @@
+"""Tasks on any Gymnasium environment, by a small class of the user's, simulated in worker processes."""
+
+import os
+from collections.abc import Sequence
+from math import inf, prod
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete, Space
+from torch import Tensor
+
+from maml_rl.envs.errors import FamilyError
+from maml_rl.envs.keyed_generator import KeyedGenerator
+from maml_rl.envs.physics.contract import MakePhysics
+from maml_rl.envs.pictures.offscreen import RenderingError
+from maml_rl.envs.pictures.renderer import Renderer
+from maml_rl.envs.simulation import Step, check_tasks
+from maml_rl.envs.start_states import StartStates
+from maml_rl.envs.user.user_class import draw_tasks, load_user_tasks, make_env
+from maml_rl.envs.user.worker import COLUMNS, REWARD, SUCCESS, TERMINATED, TRUNCATED
+from maml_rl.envs.user.worker_pool import WorkerPool
+
+HORIZON = 200  # steps, if the user's environment does not say
+MAX_SEED = 2**31
+
+
+class GymnasiumFamily:
+    """The family of a class "module:Class", with `make_env()`, `sample_tasks(n, rng)` and `set_task(env, task)`.
+
+    Observations are the environment's, flattened. Actions: a choice among Discrete's; of a Box its components,
+    flattened, with +-1 for the full range if they are bounded, and as they are if not. dt is the environment's
+    own, or one frame of its pictures, or 1 s.
+    """
+
+    terminates = True
+    truncates = True
+
+    def __init__(self, name: str) -> None:
+        """Raises FamilyError for a class, a space or a task that cannot be."""
+        self.name, self._tasks = name, load_user_tasks(name)
+        probe = make_env(name, self._tasks)
+        try:
+            self._read_spaces(probe)
+            self.horizon = getattr(probe.spec, "max_episode_steps", None) or HORIZON
+            frame_rate = probe.metadata.get("render_fps")
+            self.dt = float(getattr(probe.unwrapped, "dt", None) or (1 / frame_rate if frame_rate else 1.0))
+        finally:
+            probe.close()
+        drawn = draw_tasks(name, self._tasks, 3, KeyedGenerator(0).streams(1)[0])
+        self.given_shape = drawn[0].shape  # of the user's tasks, () for plain numbers
+        self._check_shapes(drawn)
+        self.task_shape: tuple[int, ...] = self.given_shape or (1,)
+
+    def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
+        rows = [draw_tasks(self.name, self._tasks, 1, stream)[0] for stream in generator.streams(num_tasks)]
+        self._check_shapes(rows)
+        return torch.from_numpy(np.stack(rows)).reshape(num_tasks, *self.task_shape)
+
+    def describe(self, task: Tensor) -> str:
+        numbers = [f"{number:.4g}" for number in task.flatten().tolist()]
+        return ", ".join(numbers) if len(numbers) <= 2 else f"{numbers[0]}, ... ({len(numbers)} numbers)"
+
+    def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
+        raise RenderingError(f"{self.name}: there are no pictures of a user's own environments")
+
+    def simulate(
+        self, num_tasks: int, episodes_per_task: int, num_threads: int = 0, make_physics: MakePhysics | None = None
+    ) -> "GymnasiumSimulation":
+        """num_threads: worker processes, at most one per simulation; 0 takes one per CPU. They start with `reset`."""
+        return GymnasiumSimulation(self, num_tasks, episodes_per_task, num_threads or os.cpu_count() or 1)
+
+    def _read_spaces(self, probe: gymnasium.Env) -> None:
+        observations, actions = probe.observation_space, probe.action_space
+        if not isinstance(observations, Box) or prod(observations.shape) == 0:
+            raise FamilyError(f"{self.name}: its observation space is {_words(observations)}, allowed: Box")
+        self.observation_size = prod(observations.shape)
+        self.discrete = isinstance(actions, Discrete)
+        if isinstance(actions, Discrete):
+            self.action_size, self.action_bound, self._lowest = int(actions.n), 1.0, int(actions.start)
+        elif isinstance(actions, Box) and prod(actions.shape) > 0 and np.issubdtype(actions.dtype, np.floating):
+            self.action_size = prod(actions.shape)
+            self._low, self._high = (
+                torch.from_numpy(bound.astype(np.float64).flatten()) for bound in (actions.low, actions.high)
+            )
+            self._bounded = self._low.isfinite() & self._high.isfinite()
+            self.action_bound = 1.0 if self._bounded.all() else inf
+        else:
+            allowed = "Discrete, Box of floats"
+            raise FamilyError(f"{self.name}: its action space is {_words(actions)}, allowed: {allowed}")
+
+    def numbers(self, actions: Tensor) -> Tensor:
+        """Translate the policy's output [M, E, A] into numbers [M, E, A'] of the user's action space."""
+        if self.discrete:
+            return self._lowest + actions.argmax(dim=-1, keepdim=True).double()
+        share = (actions.double().clamp(-1.0, 1.0) + 1) / 2  # of the full range
+        scaled = torch.where(self._bounded, self._low + share * (self._high - self._low), actions.double())
+        return scaled.clamp(self._low, self._high)
+
+    def _check_shapes(self, rows: Sequence[np.ndarray]) -> None:
+        """Check that all tasks have the first one's shape. Raises FamilyError."""
+        for row in rows:
+            if row.shape != self.given_shape:
+                allowed = f"{self.given_shape}, as the first one has it"
+                raise FamilyError(f"{self.name}: sample_tasks gave a task of shape {row.shape}, allowed: {allowed}")
+
+
+class GymnasiumSimulation:
+    """A user's environments in worker processes."""
+
+    device = torch.device("cpu")
+    dtype = torch.float64
+    overlaps = False
+
+    def __init__(self, family: GymnasiumFamily, num_tasks: int, episodes_per_task: int, num_workers: int) -> None:
+        self.family, self.num_tasks, self.episodes_per_task = family, num_tasks, episodes_per_task
+        self._num_workers = num_workers
+        self._pool: WorkerPool | None = None
+        self._rows = torch.zeros(num_tasks, episodes_per_task, family.observation_size + COLUMNS, dtype=self.dtype)
+
+    def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
+        check_tasks(tasks, self.num_tasks, self.family.task_shape)
+        E = self.episodes_per_task
+        if self._pool is None or not self._pool.close.alive:
+            family = self.family
+            numbers = 1 if family.discrete else family.action_size
+            sizes = (self.num_tasks * E, family.observation_size, numbers)
+            self._pool = WorkerPool(family.name, *sizes, self._num_workers)
+        given = [task.item() if self.family.given_shape == () else task.double().numpy() for task in tasks]
+        self._given = [task for task in given for _ in range(E)]
+        self._starts = StartStates(generator, self._draw_seeds)
+        return self._start(self._starts.first, torch.ones(self.num_tasks, E, dtype=torch.bool))
+
+    def restart(self, simulations: Tensor) -> Tensor:
+        return self._start(self._starts.next(simulations, self._draw_seeds), simulations)
+
+    def step(self, actions: Tensor) -> Step:
+        assert self._pool is not None, "step before reset"
+        rows = self._pool.step(self.family.numbers(actions).flatten(0, 1).numpy())
+        observations = self._received(rows, "step")
+        terminated = self._column(TERMINATED).bool()
+        truncated = self._column(TRUNCATED).bool() & ~terminated
+        return Step(observations, self._column(REWARD), terminated, truncated, self._column(SUCCESS))
+
+    def diverged(self) -> Tensor:
+        return torch.zeros(self.num_tasks, self.episodes_per_task, dtype=torch.bool)
+
+    def snapshot(self) -> Tensor:
+        return self._rows[..., :-COLUMNS].clone()
+
+    def _draw_seeds(self, generator: KeyedGenerator) -> Tensor:
+        """[M, E, 1], of the environments' resets."""
+        rows = [stream.integers(MAX_SEED, size=self.episodes_per_task) for stream in generator.streams(self.num_tasks)]
+        return torch.from_numpy(np.stack(rows))[..., None]
+
+    def _start(self, seeds: Tensor, simulations: Tensor) -> Tensor:
+        """Start an episode in some simulations [M, E] bool. seeds: [M, E, 1]. Returns all observations [M, E, O]."""
+        assert self._pool is not None, "restart before reset"
+        chosen = zip(self._given, seeds.flatten().tolist(), simulations.flatten().tolist(), strict=True)
+        rows = self._pool.reset([(task, seed) if starts else None for task, seed, starts in chosen])
+        return self._received(rows, "reset")
+
+    def _received(self, rows: np.ndarray, method: str) -> Tensor:
+        """Keep the workers' rows; their observations [M, E, O]. Raises FamilyError if a number is not finite."""
+        for what, part in (("an observation", rows[:, :-COLUMNS]), ("a reward", rows[:, REWARD - COLUMNS])):
+            if not np.isfinite(part).all():
+                raise FamilyError(f"{self.family.name}: {method} gave {what} that is NaN or infinite, allowed: numbers")
+        self._rows = torch.from_numpy(rows).unflatten(0, (self.num_tasks, self.episodes_per_task))
+        return self._rows[..., :-COLUMNS]
+
+    def _column(self, column: int) -> Tensor:
+        """A column [M, E] of the last step's rows."""
+        return self._rows[..., column - COLUMNS]
+
+
+def _words(space: Space) -> str:
+    """A space in a few words: "Box of int8, shape (2, 3)", or "Dict"."""
+    return type(space).__name__ + (f" of {space.dtype}, shape {space.shape}" if space.dtype else "")

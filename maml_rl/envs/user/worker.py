@@ -1,0 +1,144 @@
+"""A worker process of the Gymnasium bridge: its share of the simulations, one after another.
+
+Imports no PyTorch, so that a worker begins soon and stays small.
+"""
+
+import contextlib
+import os
+import random
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector.async_vector_env import _async_worker
+
+from maml_rl.envs.errors import FamilyError
+from maml_rl.envs.user.user_class import UserTasks, load_user_tasks, make_env
+
+# Columns of a simulation's row behind its observation.
+REWARD, TERMINATED, TRUNCATED, SUCCESS = range(4)
+COLUMNS = 4
+
+
+def serve(*arguments: Any) -> None:
+    """Gymnasium's own worker, which ends without a word if the parent process is gone: there is nobody to tell."""
+    try:
+        _async_worker(*arguments)
+    except OSError:
+        os._exit(1)
+
+
+class Simulation:
+    """One environment of the user's, and a state of Python's and numpy's global generators of its own.
+
+    Its draws do not depend on the other simulations that share its process.
+    """
+
+    def __init__(self, name: str, tasks: UserTasks) -> None:
+        self.env = make_env(name, tasks)
+        self.ended = False
+        self._name, self._tasks = name, tasks
+        self._numpy = np.random.MT19937()
+        self._python = random.getstate()
+
+    def reset(self, task: Any, seed: int, row: np.ndarray) -> None:
+        """Start an episode and write `row`: the observation [O] and the columns."""
+        self.ended = False
+        self._numpy = np.random.MT19937(seed)
+        self._python = random.Random(seed).getstate()
+        with self._own_randomness():
+            self._tasks.set_task(self.env, task)
+            observation, info = self.env.reset(seed=seed)
+        row[-COLUMNS:] = 0.0, False, False, info.get("success", np.nan)
+        self._write(row, observation)
+
+    def step(self, action: np.ndarray, row: np.ndarray) -> None:
+        """Take an action, in the numbers of the environment's action space, and write `row`."""
+        space = self.env.action_space
+        with self._own_randomness():
+            if isinstance(space, Discrete):
+                result = self.env.step(int(action[0]))
+            else:
+                result = self.env.step(action.astype(space.dtype).reshape(space.shape or ()))
+        observation, reward, terminated, truncated, info = result
+        # Whoever has met the task once has met it, as Meta-World counts.
+        success = np.fmax(row[SUCCESS - COLUMNS], float(info.get("success", np.nan)))
+        row[-COLUMNS:] = reward, terminated, truncated, success
+        self._write(row, observation)
+        self.ended = bool(terminated or truncated)
+
+    def _write(self, row: np.ndarray, observation: Any) -> None:
+        numbers = np.asarray(observation, dtype=np.float64).reshape(-1)
+        if len(numbers) != len(row) - COLUMNS:
+            allowed = f"{len(row) - COLUMNS}, as its observation space has it"
+            raise FamilyError(f"{self._name}: gave an observation of {len(numbers)} numbers, allowed: {allowed}")
+        row[:-COLUMNS] = numbers
+
+    @contextlib.contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        np.random.set_bit_generator(self._numpy)  # pyright: ignore[reportAttributeAccessIssue]
+        random.setstate(self._python)
+        yield
+        self._python = random.getstate()
+
+
+class Bundle(gymnasium.Env):
+    """Several simulations as one environment: `gymnasium.vector.AsyncVectorEnv` runs one of these in each process.
+
+    Observations [n, O + 4] (float64), a row per simulation: its observation, then the columns. Actions [n, A']: numbers
+    of the user's action space. A simulation that has ended keeps its last row. An error is a value here, in the info:
+    "fault" is one line about the user's class, "traceback" of an exception in it. As an exception it would have to be
+    pickled, which not every one can be.
+    """
+
+    def __init__(self, name: str, num_simulations: int, observation_size: int, action_numbers: int) -> None:
+        """Builds nothing of the user's: that is left to the worker's first `reset`."""
+        self.observation_space = Box(-np.inf, np.inf, (num_simulations, observation_size + COLUMNS), np.float64)
+        self.action_space = Box(-np.inf, np.inf, (num_simulations, action_numbers), np.float64)
+        self.episodes: list[tuple[Any, int] | None] = []  # of each simulation, no more than n: task and seed to start
+        self._name = name
+        self._tasks: UserTasks | None = None
+        self._simulations: list[Simulation] = []
+        self._rows = np.zeros(self.observation_space.shape)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Start the `episodes`, which the parent process has set before."""
+        return self._rows, self._attempt(self._reset)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        return self._rows, 0.0, False, False, self._attempt(self._step, action)
+
+    def close(self) -> None:
+        for simulation in self._simulations:
+            simulation.env.close()
+
+    def _reset(self) -> None:
+        self._tasks = self._tasks or load_user_tasks(self._name)
+        while len(self._simulations) < len(self.episodes):
+            self._simulations.append(Simulation(self._name, self._tasks))
+            earlier = self._simulations[:-1]
+            if any(self._simulations[-1].env is other.env for other in earlier):
+                raise FamilyError(
+                    f"{self._name}: make_env gave the same environment twice, allowed: a new one each time"
+                )
+        for episode, simulation, row in zip(self.episodes, self._simulations, self._rows, strict=False):
+            if episode is not None:
+                simulation.reset(*episode, row)
+
+    def _step(self, actions: np.ndarray) -> None:
+        for simulation, action, row in zip(self._simulations, actions, self._rows, strict=False):
+            if not simulation.ended:
+                simulation.step(action, row)
+
+    def _attempt(self, act: Callable[..., None], *arguments: np.ndarray) -> dict[str, str]:
+        """Empty, or the error."""
+        try:
+            act(*arguments)
+        except FamilyError as error:
+            return {"fault": str(error)}
+        except (Exception, SystemExit):  # whatever it is, it is the user's to read
+            return {"traceback": f"{self._name}: an exception in a worker process\n{traceback.format_exc().rstrip()}"}
+        return {}
