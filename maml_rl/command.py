@@ -7,7 +7,7 @@ from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine.discard import discard
 from maml_rl.machine.ranks import SaidByFirstRank
 from maml_rl.machine.stop_signals import Interrupted
-from maml_rl.schema.errors import UsageError
+from maml_rl.schema.errors import Diverged, UsageError
 
 FAILED, BAD_INPUT = 1, 2
 INTERRUPTED, READER_GONE = 128 + 2, 128 + 13  # as a shell says it of SIGINT and SIGPIPE
@@ -16,9 +16,9 @@ INTERRUPTED, READER_GONE = 128 + 2, 128 + 13  # as a shell says it of SIGINT and
 def exit_status(command: str, work: Callable[[], int]) -> int:
     """Do the work of a command, and return the exit status: its own, or that of the error that it raised.
 
-    2 for bad input and 1 for a failed worker process of a user's environment, each with one line on standard error that
-    begins with the command's name; 128 + the signal after SIGINT, SIGTERM and SIGHUP, and if the reader of standard
-    output has gone.
+    2 for bad input, 1 for a policy that diverged and for a user's environment that failed, each with one line on
+    standard error that begins with the command's name; 128 + the signal after SIGINT, SIGTERM and SIGHUP, and if the
+    reader of standard output has gone.
     """
     try:
         status = work()
@@ -27,8 +27,11 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
     except SaidByFirstRank:
         return BAD_INPUT
     except (UsageError, FamilyError) as error:
-        print(f"{command}: {error}".replace("\n", "\\n"), file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         return BAD_INPUT
+    except Diverged as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return FAILED
     except WorkerError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return FAILED

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +28,7 @@ from maml_rl.reports.evaluation import Adaptation, adapt_and_roll_out
 from maml_rl.reports.video import SUFFIXES, check_size, episodes_side_by_side, write_video
 from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.schema.bounds import Count, Within
-from maml_rl.schema.errors import UsageError
+from maml_rl.schema.errors import Diverged, UsageError
 from maml_rl.schema.fields import Mark, names_with
 from maml_rl.schema.flags import option_name, read_flags
 
@@ -132,32 +133,36 @@ def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Cons
     trained = meta_policy.config
     family = make_family(trained)
     if options.fixed_tasks is not None:
-        tasks = load_tasks(options.fixed_tasks, trained.env, family.task_shape)
+        tasks = load_tasks(options.fixed_tasks, trained.env, family)
     else:
         tasks = family.sample_tasks(options.tasks, keyed(Purpose.EVALUATION_TASKS, options.seed))
     episodes = options.episodes or episodes_of(options.fixed_tasks, trained.env) or trained.episodes_per_task
     sizes = {"num_tasks": len(tasks), "episodes_per_task": episodes}
     given = {name: getattr(options, name) for name in ("inner_lr", "eval_lr_ratio")}
     given = {name: value for name, value in given.items() if value is not None}
-    setting = make_setting(configure(trained, sizes | given, option_name))
+    setting = make_setting(configure(trained, sizes | given, option_name), family=family)
     steps = setting.evaluation_steps if options.gradient_steps is None else options.gradient_steps
     device = choose_device(options.device)
     state = {name: part.to(device) for name, part in meta_policy.state.items()}
     rollouts = setting.rollouts(tasks, Draws(Purpose.EVALUATION_EPISODES, options.seed))
     with console.status(name) as status:
-        adaptation = adapt_and_roll_out(
-            setting.algorithm, state, rollouts, steps, lambda part: status.update(f"{name}: {part}")
-        )
+        try:
+            adaptation = adapt_and_roll_out(
+                setting.algorithm, state, rollouts, steps, lambda part: status.update(f"{name}: {part}")
+            )
+        except Diverged as error:
+            raise Diverged(f"{name}: {error}") from error
     return Result(name, meta_policy, setting, tasks, adaptation)
 
 
 def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
     """The evaluation JSON: every number that the table has, and every task's."""
     first, config = results[0], results[0].setting.config
+    rated = any(result.adaptation.rated for result in results)
     rows: list[dict[str, Any]] = []
     for result in results:
         returns = result.adaptation.returns()  # [K + 1, M]
-        rates = [each.success_rate() for each in result.adaptation.trajectories]
+        rates = result.adaptation.success_rates()  # [K + 1, M]
         rows.append(
             {
                 "name": result.name,
@@ -165,10 +170,11 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
                 "iteration": result.meta_policy.iteration,
                 "inner_lrs": result.setting.algorithm.step_sizes(0, len(returns) - 1),
                 **result.adaptation.summary(),
-                **({} if None in rates else {"success_rate": rates}),
+                **({} if not rated else {"success_rate": rates.mean(dim=1).tolist()}),
                 "per_task": [
-                    {"task": task.tolist(), "returns": values.tolist()}
-                    for task, values in zip(result.tasks, returns.T, strict=True)
+                    {"task": task.tolist(), "returns": returns[:, i].tolist()}
+                    | ({} if not rated else {"success_rates": rates[:, i].tolist()})
+                    for i, task in enumerate(result.tasks)
                 ],
             }
         )
@@ -180,6 +186,15 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
     return {"env": config.env, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
 
 
+def with_nulls(value: Any) -> Any:
+    """The value for JSON, which has no NaN: null stands for the mean of no episodes, if all have diverged."""
+    if isinstance(value, dict):
+        return {name: with_nulls(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_nulls(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
 def print_table(results: Sequence[Result]) -> None:
     """All policies in one table: gradient steps, mean return, 95 % confidence interval over tasks, env steps."""
     first = results[0]
@@ -187,12 +202,16 @@ def print_table(results: Sequence[Result]) -> None:
     tasks, episodes = len(first.tasks), config.episodes_per_task
     print(f"{config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}\n")
     width = max(len("policy"), *(len(result.name) for result in results))
-    print(f"{'policy':<{width}}  iterations  gradient steps  mean return  95 % interval  env steps per task")
+    rated = any(result.adaptation.rated for result in results)
+    heading = f"{'policy':<{width}}  iterations  gradient steps  mean return  95 % interval  env steps per task"
+    print(heading + "  success" * rated)
     for result in results:
+        rates = result.adaptation.success_rates()
         name, iterations = result.name, f"{result.meta_policy.iteration}"
         for k, mean, interval, env_steps in zip(*result.adaptation.summary().values(), strict=True):
-            shown = f"+- {interval:.1f}" if interval is not None else "-"
-            print(f"{name:<{width}}  {iterations:>10}  {k:>14}  {mean:>11.1f}  {shown:>13}  {env_steps:>18,.0f}")
+            half = f"+- {interval:.1f}" if interval is not None else "-"
+            row = f"{name:<{width}}  {iterations:>10}  {k:>14}  {mean:>11.1f}  {half:>13}  {env_steps:>18,.0f}"
+            print(row + f"  {rates[k].mean():>7.0%}" * rated)
             name = iterations = ""
 
 
@@ -204,7 +223,7 @@ def run(options: Options) -> int:
     results = [evaluate(name, each, options, console) for name, each in policies(options)]
     print_table(results)
     if options.output:
-        write_atomically(options.output, (json.dumps(as_json(results, options), indent=1) + "\n").encode())
+        write_atomically(options.output, (json.dumps(with_nulls(as_json(results, options)), indent=1) + "\n").encode())
     if options.video:
         first = results[0]
         tasks = first.tasks[: options.video_tasks]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +73,9 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
         folder = path / "checkpoints"
         path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")
 
-    fresh: list[MetaPolicy] = []  # built once: a user's class may take its time
+    models: list[MlpPolicy] = []  # built once: a user's class may take its time
 
-    def begin(config: Config) -> tuple[MlpPolicy, State]:
+    def begin(config: Config) -> tuple[MlpPolicy, Callable[[], State]]:
         if env is not None and env != config.env:
             raise UsageError(f"--env: got {env!r}, allowed: {config.env!r}, as {path} has it")
         if env is None and ":" in config.env:
@@ -83,13 +83,13 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
                 f"checkpoint {path}: its env is {config.env}, code that a checkpoint alone does not run, "
                 f"allowed: with --env {config.env} (load(..., env={config.env!r}) in Python)"
             )
-        fresh.append(untrained(config))
-        return fresh[0].policy, fresh[0].state
+        models.append(_model(config))
+        return models[0], lambda: _initial_state(config, models[0])
 
     checkpoint, config = load_checkpoint(path, begin)
     # Wherever it was trained: the CPU's physics is everywhere, and a replay on it leads through the very same states.
     config = dataclasses.replace(config, physics="cpu")
-    return dataclasses.replace(fresh[0], config=config, state=checkpoint.state, iteration=checkpoint.iteration)
+    return MetaPolicy(config, models[0], checkpoint.state, checkpoint.iteration)
 
 
 def adapt(
@@ -123,12 +123,20 @@ def roll_out(meta_policy: MetaPolicy, task: Task, episodes: int | None = None, s
 
 def untrained(config: Config) -> MetaPolicy:
     """The policy that a run with that configuration begins with. Raises UsageError for a family that there is not."""
+    model = _model(config)
+    return MetaPolicy(config, model, _initial_state(config, model), 0)
+
+
+def _model(config: Config) -> MlpPolicy:
+    """The policy of a configuration, without parameters. Raises UsageError for a family that there is not."""
     if config.env not in envs.ENVS and ":" not in config.env:
         allowed = ", ".join(envs.ENVS)
         raise UsageError(f"checkpoint: env: got {config.env!r}, allowed: {allowed}{nearest(config.env, envs.ENVS)}")
-    model = make_model(config, make_family(config))
-    state = make_algorithm(config).init(model, keyed(Purpose.INITIAL_PARAMETERS, config.seed))
-    return MetaPolicy(config, model, state, 0)
+    return make_model(config, make_family(config))
+
+
+def _initial_state(config: Config, model: MlpPolicy) -> State:
+    return make_algorithm(config).init(model, keyed(Purpose.INITIAL_PARAMETERS, config.seed))
 
 
 def _found(path: str | Path) -> Path:
@@ -145,6 +153,7 @@ def _one_task(meta_policy: MetaPolicy, task: Task, episodes: int | None, seed: i
     episodes = meta_policy.config.episodes_per_task if episodes is None else episodes
     if episodes < 1:
         raise ValueError(f"episodes: got {episodes}, allowed: an integer >= 1")
-    setting = make_setting(dataclasses.replace(meta_policy.config, num_tasks=1, episodes_per_task=episodes))
-    tasks = as_tasks([task], setting.family.task_shape, "task")
+    config = dataclasses.replace(meta_policy.config, num_tasks=1, episodes_per_task=episodes)
+    setting = make_setting(config, family=make_family(meta_policy.config))
+    tasks = as_tasks([task], setting.family, "task")
     return setting, setting.rollouts(tasks, Draws(Purpose.INTERFACE_EPISODES, seed))

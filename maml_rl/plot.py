@@ -5,7 +5,6 @@ python -m maml_rl.plot evaluation.json --output steps.pdf
 """
 
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from maml_rl.command import exit_status
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.options.config import Config, flat, names_marked
 from maml_rl.options.output_file import check_output
+from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.runs.directory import read_run
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.fields import Mark
@@ -53,23 +53,6 @@ def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
         raise UsageError("--output: got nothing, allowed: a file that ends in " + ", ".join(SUFFIXES))
     check_output("--output", options.output, SUFFIXES)
     return options.runs, options.output
-
-
-def read_evaluation(path: Path) -> dict[str, Any]:
-    """An evaluation JSON. Raises UsageError if it is none."""
-    try:
-        evaluation = json.loads(path.read_text())
-        if not isinstance(evaluation, dict):
-            raise ValueError(f"it holds a {type(evaluation).__name__}")
-        for result in evaluation["results"]:
-            [result[key] for key in ("name", "gradient_steps", "return_mean", "return_ci95")]
-        if not evaluation["env"] or not evaluation["results"]:
-            raise ValueError("it has no results")
-    except OSError as error:
-        raise UsageError(f"{path}: got no readable file ({error.strerror}), allowed: an evaluation's JSON") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path}: got what cannot be read ({error}), allowed: an evaluation's JSON") from error
-    return evaluation | {"label": path.stem}
 
 
 def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str, dict[str, list[list[dict[str, Any]]]]]:

@@ -1,9 +1,20 @@
 """Errors of a user's own environments. Imports nothing: worker processes import it too."""
 
+HEAD, TAIL = 300, 200  # characters of a message that is too long: what it is about, and what would be allowed
+
+
+def one_line(message: str) -> str:
+    """The message as one line of a few hundred characters, whatever a user has given that stands in it."""
+    message = message.replace("\n", "\\n")
+    return message if len(message) <= HEAD + TAIL else f"{message[:HEAD]} ... {message[-TAIL:]}"
+
 
 class FamilyError(ValueError):
     """A family that cannot be, or does not keep its part. The message is one line that names it and the fault."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
 
 class WorkerError(RuntimeError):
-    """A worker process failed. The message is for the user: its traceback, or how it ended."""
+    """Code of the user's failed. The message is for the user: its traceback, or how a worker process ended."""

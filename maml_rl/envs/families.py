@@ -52,18 +52,19 @@ ENVS: dict[str, Row] = {
 }
 
 
-def make_family(name: str, variant: Literal["maml", "promp"] = "maml") -> Family:
+def make_family(name: str, variant: Literal["maml", "promp"] = "maml", num_tasks: int = 1) -> Family:
     """The family `name`.
 
     name: of ENVS, or a class of the user's as "module:Class" (`maml_rl.envs.user.bridge`).
     variant: the published definition to follow, if they differ (Finn et al. 2017, or ProMP, Rothfuss et al. 2019).
+    num_tasks: of a meta-batch, which a class of the user's may want to know.
 
     Raises ValueError for a name that is not in ENVS, and FamilyError if the class does not keep its part.
     """
     if ":" in name:
         from maml_rl.envs.user.bridge import GymnasiumFamily  # Gymnasium takes a while to import
 
-        return GymnasiumFamily(name)
+        return GymnasiumFamily(name, num_tasks)
     if name not in ENVS:
         raise ValueError(f"unknown env {name!r}, allowed: {', '.join(ENVS)}")
     if variant not in ("maml", "promp"):

@@ -18,13 +18,19 @@ class Family(Protocol):
     discrete: bool  # whether an action is a choice among A: a one-hot vector
     action_bound: float  # of each component of an action, in units of the policy's output: beyond it `step` clips
     task_shape: tuple[int, ...]  # of one task, a row of `tasks`
+    task_bound: float  # no number of a task that somebody gives may be larger
+    # Names and shapes of the parts that the row holds one after the other, if a task is a dict; () if it is not.
+    task_parts: tuple[tuple[str, tuple[int, ...]], ...]
     horizon: int  # steps of an episode in the published protocol; the time limit itself is the sampler's
     dt: float  # seconds of simulated time per step
     terminates: bool  # whether an episode can end before the sampler's time limit
     truncates: bool  # whether it can end by a time limit of its own; only such families say whether a task was met
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
-        """Draw tasks [num_tasks, ...], float64 on the CPU. Task i depends on the generator's row i only."""
+        """Draw the tasks [num_tasks, ...] of a meta-batch, float64 on the CPU.
+
+        Task i may depend on the number of tasks; of the families here it depends on the generator's row i only.
+        """
         ...
 
     def describe(self, task: Tensor) -> str:

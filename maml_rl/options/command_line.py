@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import tyro
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
@@ -114,5 +115,8 @@ def _resumed(flags: dict[str, Any], source: Source, run_dir: Path, envs: Sequenc
 
 
 def _check_env(env: str, envs: Sequence[str], label: str) -> None:
+    if env not in envs and env in gymnasium.registry:
+        allowed = "a class with make_env, sample_tasks and set_task around it, as module:Class: see docs/own-tasks.md"
+        raise UsageError(f"{label}: got {env!r}, one environment of Gymnasium's, not a family, allowed: {allowed}")
     if env not in envs and ":" not in env:
         raise UsageError(f"{label}: got {env!r}, allowed: {', '.join(envs)}, module:Class{nearest(env, envs)}")

@@ -123,7 +123,7 @@ def _unknown(name: str, algorithm: str) -> str:
     if others:
         return f"not an option of {algorithm}, allowed with --algorithm {', '.join(others)}"
     own = annotations_of(algorithm)
-    return f"unknown option, allowed: {', '.join(own)}{nearest(name, own)}"
+    return f"unknown option, allowed: the options that --help lists{nearest(name, own)}"
 
 
 def names_marked(config: Config, mark: Mark) -> list[str]:

@@ -1,16 +1,17 @@
 """Tasks that a user gives, or names."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
+from maml_rl.envs import Family
 from maml_rl.options.shipped import PRESETS
-from maml_rl.schema.errors import UsageError, nearest
+from maml_rl.schema.documents import DocumentError, parse_json, parse_yaml, read_text
+from maml_rl.schema.errors import UsageError, nearest, shown
 
 # The tasks that ship by name, configs/tasks/<name>/<env>.json, and how many episodes of each their test collects for a
 # gradient step. maml-paper, the authors' test scripts of Finn et al. 2017: 4,000 steps, of ant-dir 8,000.
@@ -20,26 +21,27 @@ EPISODES = {
 }
 
 
-def as_tasks(given: Sequence[Any], task_shape: tuple[int, ...], label: str) -> Tensor:
-    """Tasks [M, *task_shape] (float64) from M given ones; a plain number stands for a task of one.
+def as_tasks(given: Sequence[Any], family: Family, label: str) -> Tensor:
+    """Tasks [M, *family.task_shape] (float64) from M given ones; a plain number stands for a task of one.
 
-    Raises UsageError, beginning with `label`, for a task of another shape, or with something else than numbers.
+    Raises UsageError, beginning with `label`, for a task of another shape, with something else than numbers, or with
+    one beyond the family's bound.
     """
     rows: list[Tensor] = []
     for one in given:
         try:
-            row = torch.as_tensor(one, dtype=torch.float64)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise UsageError(f"{label}: got {one!r}, allowed: {_wanted(task_shape)}") from error
-        if row.ndim == 0 and torch.Size(task_shape).numel() == 1:
-            row = row.reshape(task_shape)
-        if tuple(row.shape) != task_shape or not row.isfinite().all():
-            raise UsageError(f"{label}: got {one!r}, allowed: {_wanted(task_shape)}")
+            row = _numbers(one, family)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise UsageError(f"{label}: got {shown(one)}, allowed: {_wanted(family)}") from error
+        if row.ndim == 0 and prod(family.task_shape) == 1:
+            row = row.reshape(family.task_shape)
+        if tuple(row.shape) != family.task_shape or not (row.abs() <= family.task_bound).all():
+            raise UsageError(f"{label}: got {shown(one)}, allowed: {_wanted(family)}")
         rows.append(row)
     return torch.stack(rows)
 
 
-def load_tasks(given: str, env: str, task_shape: tuple[int, ...]) -> Tensor:
+def load_tasks(given: str, env: str, family: Family) -> Tensor:
     """The tasks that --fixed-tasks gives, a name or a JSON or YAML file with a list of them, as `as_tasks` has them.
 
     A name means the shipped tasks of the family `env` even if there is such a file. Raises UsageError for a family that
@@ -52,18 +54,18 @@ def load_tasks(given: str, env: str, task_shape: tuple[int, ...]) -> Tensor:
             raise UsageError(f"{option}: got {given!r}, allowed for {env}: a file; {given} has tasks of {families}")
         path = NAMED_TASKS / given / f"{env}.json"
     try:
-        text = path.read_text()
-        tasks = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        allowed = f"a readable file ({error.strerror}), or {', '.join(EPISODES)}{nearest(given, EPISODES)}"
+        text = read_text(path)
+    except DocumentError as error:
+        allowed = f"a readable file ({error}), or {', '.join(EPISODES)}{nearest(given, EPISODES)}"
         raise UsageError(f"{option}: got {given!r}, allowed: {allowed}") from error
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        where = " ".join(str(error).split())
-        raise UsageError(f"{option}: got {given!r}, allowed: a list of tasks in JSON or YAML ({where})") from error
+    try:
+        tasks = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
+    except DocumentError as error:
+        raise UsageError(f"{option}: got {given!r}, allowed: a list of tasks in JSON or YAML ({error})") from error
     if not isinstance(tasks, list) or not tasks:
         got = "an empty list" if tasks == [] else f"a {type(tasks).__name__}"
         raise UsageError(f"{option}: got {got} in {given!r}, allowed: a list of one or more tasks in JSON or YAML")
-    return as_tasks(tasks, task_shape, f"{option}: {given}")
+    return as_tasks(tasks, family, f"{option}: {given}")
 
 
 def episodes_of(given: str | None, env: str) -> int | None:
@@ -71,6 +73,22 @@ def episodes_of(given: str | None, env: str) -> int | None:
     return EPISODES.get(given or "", {}).get(env)
 
 
-def _wanted(task_shape: tuple[int, ...]) -> str:
-    size = torch.Size(task_shape).numel()
-    return "a number" if size == 1 else f"{size} numbers, in the shape {list(task_shape)}"
+def _numbers(one: Any, family: Family) -> Tensor:
+    """A given task as a tensor of any shape; one that is a dict, part after part. Raises what torch raises."""
+    parts = dict(family.task_parts)
+    if not parts:
+        return torch.as_tensor(one, dtype=torch.float64)
+    if not isinstance(one, Mapping) or one.keys() != parts.keys():
+        raise ValueError("a dict with other keys")
+    rows = {name: torch.as_tensor(one[name], dtype=torch.float64) for name in parts}
+    if any(tuple(row.shape) != parts[name] for name, row in rows.items()):
+        raise ValueError("a part of another shape")
+    return torch.cat([row.flatten() for row in rows.values()])
+
+
+def _wanted(family: Family) -> str:
+    size = prod(family.task_shape)
+    bound = f" from {-family.task_bound:g} to {family.task_bound:g}"
+    if family.task_parts:
+        return "a dict of numbers" + bound + " with the keys " + ", ".join(dict(family.task_parts))
+    return ("a number" if size == 1 else f"{size} numbers, in the shape {list(family.task_shape)},") + bound

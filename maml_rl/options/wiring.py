@@ -66,11 +66,14 @@ class Setting:
         return self.algorithm.init(self.model, keyed(Purpose.INITIAL_PARAMETERS, self.config.seed))
 
 
-def make_setting(config: Config, ranks: Ranks = ALONE) -> Setting:
-    """Build the objects of a configuration. Raises the errors of `make_family` and `choose_physics`."""
+def make_setting(config: Config, ranks: Ranks = ALONE, family: Family | None = None) -> Setting:
+    """Build the objects of a configuration. Raises the errors of `make_family` and `choose_physics`.
+
+    family: as `make_family` gave it before, if it did: a user's class may take its time.
+    """
     make_physics = choose_physics(config)  # if it cannot be, that is said before a user's class is imported
     share = ranks.share(config.num_tasks)
-    family = make_family(config)
+    family = family or make_family(config)
     own = dataclasses.replace(config, num_tasks=share.stop - share.start)
     simulations = make_simulations(own, family, make_physics)
     return Setting(config, family, simulations, make_model(config, family), make_algorithm(config), ranks)
@@ -78,7 +81,7 @@ def make_setting(config: Config, ranks: Ranks = ALONE) -> Setting:
 
 def make_family(config: Config) -> Family:
     """The family that the algorithm is trained on. Raises maml_rl.envs.errors.FamilyError if it cannot be."""
-    return ALGORITHMS[config.algorithm].wrap(envs.make_family(config.env, config.variant))
+    return ALGORITHMS[config.algorithm].wrap(envs.make_family(config.env, config.variant, config.num_tasks))
 
 
 def make_algorithm(config: Config) -> Algorithm:

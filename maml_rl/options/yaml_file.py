@@ -6,18 +6,8 @@ from typing import Any
 import yaml
 
 from maml_rl.options.config import Config, configure, flat
+from maml_rl.schema.documents import DocumentError, parse_yaml, read_text
 from maml_rl.schema.errors import UsageError
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader, for which a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool = False) -> Config:
@@ -31,14 +21,13 @@ def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool =
 def read_yaml(path: Path, option: str = "--config", stored: bool = False) -> dict[str, Any]:
     """The options in a YAML file, unchecked. Raises UsageError if it cannot be read or parsed."""
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({reason})") from error
+        text = read_text(path)
+    except DocumentError as error:
+        raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({error})") from error
     return _parse(text, str(path), stored)
 
 
-def parse_yaml(text: str, base: Config, label: str) -> Config:
+def parse_config(text: str, base: Config, label: str) -> Config:
     """`base` below the options in the YAML of a run. Raises UsageError, beginning with `label`."""
     return configure(base, _parse(text, label, stored=True), lambda name: f"{label}: {name}", lenient=True)
 
@@ -50,10 +39,9 @@ def dump_yaml(config: Config) -> str:
 
 def _parse(text: str, label: str, stored: bool) -> dict[str, Any]:
     try:
-        values = yaml.load(text, _UniqueKeyLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        where = " ".join(str(error).replace('in "<unicode string>", ', "").split())
-        raise UsageError(f"{label}: got what cannot be parsed ({where}), allowed: YAML") from error
+        values = parse_yaml(text)
+    except DocumentError as error:
+        raise UsageError(f"{label}: got what cannot be parsed ({error}), allowed: YAML") from error
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -65,7 +53,7 @@ def _present_options(values: dict[Any, Any]) -> dict[Any, Any]:
     """The options of a run of version 0.1.0 as today's: the curvature of as many steps."""
     values = dict(values)
     episodes = values.pop("curvature_episodes", None)
-    if isinstance(episodes, int) and "curvature_stride" not in values:
-        of = values.get("episodes_per_task", Config.episodes_per_task)
-        values["curvature_stride"] = max(1, round(of / episodes)) if episodes else 1
+    of = values.get("episodes_per_task", Config.episodes_per_task)
+    if isinstance(episodes, int) and isinstance(of, int) and "curvature_stride" not in values:
+        values["curvature_stride"] = max(1, (of + episodes // 2) // episodes) if episodes > 0 else 1
     return values

@@ -24,6 +24,15 @@ class Adaptation:
         """[K + 1, M], mean undiscounted return of a task's first episodes; diverged ones do not count."""
         return torch.stack([_task_returns(each) for each in self.trajectories])
 
+    @property
+    def rated(self) -> bool:
+        """Whether any episode says that it met its task, or did not."""
+        return any(each.rated for each in self.trajectories)
+
+    def success_rates(self) -> Tensor:
+        """[K + 1, M], share of a task's first episodes that met it."""
+        return torch.stack([each.success_rates() for each in self.trajectories])
+
     def env_steps(self) -> list[float]:
         """[K + 1], env steps that a task had been played before the policy was adapted so far; means over tasks."""
         counts = [0.0] + [each.num_steps() / len(each.mask) for each in self.trajectories[:-1]]

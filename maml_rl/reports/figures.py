@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -24,8 +25,13 @@ Evaluation = Mapping[str, Any]  # an evaluation JSON
 def figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
     """One figure with a panel of learning curves and one of evaluations per family, if there are any.
 
-    learning: the groups of runs of each family, by its name.
+    learning: the groups of runs of each family, by its name. Names are text: a $ in them begins no formula.
     """
+    with rc_context({"text.parse_math": False}):
+        return _figure(learning, evaluations)
+
+
+def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
     evaluated = list(dict.fromkeys(each["env"] for each in evaluations))
     panels = len(learning) + len(evaluated)
     drawn = Figure(figsize=(8 * panels, 6), dpi=120, layout="constrained")
@@ -69,7 +75,7 @@ def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -
     for i, (result, source) in enumerate(results):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         label = f"{result['name']}, {source}" if names[result["name"]] > 1 else result["name"]
-        x, mean = np.array(result["gradient_steps"]), np.array(result["return_mean"])
+        x, mean = np.array(result["gradient_steps"]), np.array([_number(each) for each in result["return_mean"]])
         half = np.array([width or 0.0 for width in result["return_ci95"]])
         if len(x) == 1 and last > 0:
             axes.axhline(mean[0], color=colour, linestyle=":", label=label)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from maml_rl.schema.errors import Diverged
+
 RIDGE = 1e-5  # on the Gram matrix, raised tenfold until the solve is finite
 MAX_RIDGE = 1e5
 MAX_OBSERVATION = 10.0
@@ -36,8 +38,8 @@ def fit_baseline(features: Tensor, targets: Tensor, mask: Tensor, cuts: Cuts | N
     cuts: the target of a step whose episode was cut off lacks discount^(steps to the cut) times the value of the state
     at the cut. That value is this very baseline's, linear in the coefficients: it moves to the left of the normal
     equations, (X^T X - reach^T features) c = X^T y.
-    The normal equations are solved in float64: in float32 the weights are off by a factor of two. Raises ValueError if
-    no ridge up to 1e5 gives finite coefficients, which takes features or targets that are not finite themselves.
+    The normal equations are solved in float64: in float32 the weights are off by a factor of two. Raises Diverged if no
+    ridge up to 1e5 gives finite coefficients, which takes features or targets that are not finite themselves.
     """
     X = features.where(mask[..., None], 0.0).flatten(1, 2)  # [M, N, F]
     y = targets.where(mask, 0.0).flatten(1, 2)[..., None]  # [M, N, 1]
@@ -53,9 +55,8 @@ def fit_baseline(features: Tensor, targets: Tensor, mask: Tensor, cuts: Cuts | N
         if not failed.any() and coefficients.isfinite().all():
             return coefficients[..., 0]
         ridge *= 10
-    raise ValueError(
-        f"the baseline has no finite fit with a ridge of up to {MAX_RIDGE:g}: is every observation finite?"
-    )
+    largest = float(targets.where(mask, 0.0).abs().max())
+    raise Diverged(f"the baseline has no finite fit: rescale the rewards, of which the returns reach {largest:.2g}")
 
 
 def predict_values(features: Tensor, coefficients: Tensor) -> Tensor:

@@ -28,12 +28,13 @@ def return_metrics(rollouts: Rollouts, theta: Tensor) -> Metrics:
             if discrete
             else {"policy/std": rollouts.model.mean_std(theta), "actions/outside": _ratio(pre["outside"], pre["steps"])}
         ),
+        "observations/rms": _ratio(pre["observation_squares"], pre["steps"]) ** 0.5,
         "episodes/lived": _ratio(pre["lived"], pre["episodes"] * rollouts.horizon),
         "episodes/diverged": round(sum(each["diverged"] for each in sums)),
     }
-    for key, part in (("success/pre", pre), ("success/post", last)):
-        if part["rated"]:
-            metrics[key] = part["successes"] / part["rated"]
+    if any(each["rated"] for each in sums):  # then the episodes of which the env does not say have failed
+        for key, part in (("success/pre", pre), ("success/post", last)):
+            metrics[key] = _ratio(part["successes"], part["episodes"])
     return metrics
 
 

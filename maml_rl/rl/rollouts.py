@@ -15,9 +15,12 @@ from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.keys import Draws
 from maml_rl.rl.losses import importance_ratio, policy_gradient
-from maml_rl.rl.sampler import collect
+from maml_rl.rl.sampler import NotFinite, collect, magnitude
 from maml_rl.rl.samples import Samples, make_samples
 from maml_rl.rl.trajectories import Trajectories
+from maml_rl.schema.errors import Diverged
+
+LARGE = 100.0  # magnitude of an observation from which on it is the likely reason of a divergence
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,26 @@ class Rollouts:
         if k not in self.trajectories:
             with self.watch("collect"):
                 generator = self.draws.phase(k)
-                self.trajectories[k] = collect(
-                    self.family, self.simulations, actor, self.tasks, generator, self.horizon
-                )
+                try:
+                    self.trajectories[k] = collect(
+                        self.family, self.simulations, actor, self.tasks, generator, self.horizon
+                    )
+                except NotFinite as error:
+                    raise self._diverged(error, k) from error
         return self.trajectories[k]
+
+    def _diverged(self, error: NotFinite, k: int) -> Diverged:
+        """The error in words for the user."""
+        number, task = self.draws.first_task + error.task + 1, self.family.describe(self.tasks[error.task])
+        steps = f"after {k} gradient step{'s' * (k != 1)}"
+        largest = max(
+            [error.largest, *(magnitude(each.observations[error.task]) for each in self.trajectories.values())]
+        )
+        if largest > LARGE:
+            advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower --inner-lr"
+        else:
+            advice = "lower --inner-lr" if k else "its parameters are no policy"
+        return Diverged(f"task {number} ({task}), {steps}: {error.fault}: {advice}")
 
     def draw(self, theta_M: Tensor, k: int) -> Samples:
         """The batch of the episodes of theta_M [M, P], the policies after k gradient steps."""

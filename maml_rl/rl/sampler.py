@@ -14,6 +14,15 @@ from maml_rl.models.distributions import Categorical, Gaussian
 from maml_rl.rl.trajectories import Trajectories
 
 
+class NotFinite(ArithmeticError):
+    """A policy, or an action of it, is no number. It is raised before an environment sees it."""
+
+    def __init__(self, task: int, fault: str, largest: float) -> None:
+        """task: its row. largest: magnitude of an observation that the policy has seen."""
+        super().__init__(f"task {task}: {fault}")
+        self.task, self.fault, self.largest = task, fault, largest
+
+
 # PyTorch's threads would spin between its short operations, on the cores that the physics needs. Measured on 2 cores,
 # 40 x 20 half-cheetahs, 200 steps of 1 substep: 1.2 s with one thread, 1.9 s with two.
 @one_torch_thread()
@@ -30,8 +39,9 @@ def collect(
     simulations: of the family, for the tasks one part after another; each runs in a thread of its own. actor: on the
     device that the trajectories are wanted on; the simulations may live on another. tasks: [M, ...].
     generator: start states and noise come from its row of each task. horizon: the time limit of an episode; only a
-    simulation's first can come to it, since every later one begins when fewer steps are left.
+    simulation's first can come to it, since every later one begins when fewer steps are left. Raises NotFinite.
     """
+    _check_finite(actor.theta_M, "its parameters are not finite")
     device, dtype = actor.theta_M.device, actor.theta_M.dtype
     M, E = len(tasks), simulations[0].episodes_per_task
 
@@ -63,11 +73,10 @@ def collect(
         rows = slice(first, first + simulations[part].num_tasks)
         with python_turn():
             streams, out = generator.from_task(first), whole.rows(rows)
-            _roll_out(family, simulations[part], actor.rows(rows), tasks[rows], streams, out, cancelled)
+            _roll_out(family, simulations[part], actor.rows(rows), tasks[rows], streams, first, out, cancelled)
 
     parallel_map(roll_out_part, range(len(simulations)), cancel=cancelled.set)
-    rated = whole.successes.numel() and not whole.successes.isnan().any()
-    return dataclasses.replace(whole, successes=whole.successes > 0 if rated else torch.empty(0))
+    return whole
 
 
 @torch.no_grad()
@@ -77,10 +86,11 @@ def _roll_out(
     actor: Actor,
     tasks: Tensor,
     generator: KeyedGenerator,
+    first: int,
     out: Trajectories,
     cancelled: threading.Event,
 ) -> None:
-    """Fill `out` with the episodes of one part of the tasks, or return early if `cancelled`."""
+    """Fill `out` with the episodes of one part of the tasks, the first-th and later ones, or return if `cancelled`."""
     M, E, horizon = out.rewards.shape
     device, dtype = actor.theta_M.device, actor.theta_M.dtype
     observations_t = simulation.reset(tasks, generator)  # [M, E, O]
@@ -96,7 +106,11 @@ def _roll_out(
         distribution, memory = actor(out.observations[:, :, t], memory)
         out.outputs[:, :, t] = distribution[0]
         out.actions[:, :, t] = distribution.sample(noise[t])
-        step = simulation.step(out.actions[:, :, t].to(simulation.device, simulation.dtype))
+        actions = out.actions[:, :, t].to(simulation.device, simulation.dtype)
+        # On a GPU the check would wait for the device at every step: there it is made in the end.
+        if simulation.device.type == "cpu":
+            _check_finite(actions, "its policy gave actions that are not finite", out.observations[:, :, t], first)
+        step = simulation.step(actions)
         observations_t, ended = step.observations, step.terminated
         rewards.append(step.rewards)
         terminated.append(step.terminated)
@@ -112,7 +126,23 @@ def _roll_out(
             observations_t = simulation.restart(ended)
             times.masked_fill_(ended.to(device), 0)
 
+    _check_finite(out.actions, "its policy gave actions that are not finite", out.observations, first)
     out.rewards.copy_(torch.stack(rewards, dim=-1))
     out.terminated.copy_(torch.stack(terminated, dim=-1))
     out.diverged.copy_(simulation.diverged())
     out.final_observations.copy_(observations_t)
+
+
+def _check_finite(values: Tensor, fault: str, observations: Tensor | None = None, first: int = 0) -> None:
+    """Raise NotFinite for the first of the tasks whose values [M, ...] are not finite.
+
+    observations: [M, ...], that the policies have seen. first: the number of task 0.
+    """
+    if not values.isfinite().all():
+        task = int(values.isfinite().flatten(1).all(dim=1).logical_not().nonzero()[0])
+        raise NotFinite(first + task, fault, 0.0 if observations is None else magnitude(observations[task]))
+
+
+def magnitude(values: Tensor) -> float:
+    """The largest one of the values that are numbers."""
+    return float(values.nan_to_num(nan=0.0).abs().max())

@@ -39,7 +39,8 @@ class Trajectories:
     outputs: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, A]
     # Of families that truncate episodes or report success; otherwise empty.
     cut_observations: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, O], after truncated steps
-    successes: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E] bool, of the first episodes
+    # [M, E], of the first episodes: 1 if the task was met, 0 if not, NaN if the env did not say.
+    successes: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def rows(self, chunk: slice) -> "Trajectories":
         """The trajectories of the tasks in `chunk`. Their tensors share memory with this object's."""
@@ -85,27 +86,40 @@ class Trajectories:
     def sums(self, action_bound: float) -> dict[str, float]:
         """Sums over tasks: steps, and of the first episodes their number, lengths, returns and successes.
 
-        Diverged simulations count as that alone. `rated` are the episodes of which the env says whether they succeeded.
-        `outside` sums over steps the share of an action's components beyond the bound, at which the env clips them.
+        Diverged simulations count as that alone. `rated` are the episodes of which the env said whether they succeeded.
+        `outside` sums over steps the share of an action's components beyond the bound, at which the env clips them,
+        `observation_squares` the mean square of an observation's components.
         """
         valid = ~self.diverged
         outside = (self.actions.abs() > action_bound).double().mean(dim=-1)  # [M, E, H]
-        rated = valid.sum() if self.successes.numel() else torch.tensor(0)
+        successes = self.successes if self.successes.numel() else torch.full_like(self.rewards[..., 0], torch.nan)
         return {
             "steps": float(self.mask.sum()),
             "outside": float(outside[self.mask].sum()),
+            "observation_squares": float(self.observations.square().mean(dim=-1).double()[self.mask].sum()),
             "diverged": float(self.diverged.sum()),
             "episodes": float(valid.sum()),
             "return": float(self.returns().sum()),
             "lived": float(self.first.sum()),
-            "rated": float(rated),
-            "successes": float(self.successes[valid].sum()) if rated else 0.0,
+            "rated": float((~successes.isnan() & valid).sum()),
+            "successes": float(((successes > 0) & valid).sum()),
         }
 
     def mean_return(self) -> float:
         """Mean undiscounted return over tasks and first episodes, in reward units; diverged ones do not count."""
         return float(self.returns()[~self.diverged].mean())
 
-    def success_rate(self) -> float | None:
-        """Share of first episodes that met their task; diverged ones do not count. None if the env does not say."""
-        return float(self.successes[~self.diverged].double().mean()) if self.successes.numel() else None
+    @property
+    def rated(self) -> bool:
+        """Whether any episode says that it met its task, or did not."""
+        return bool(self.successes.numel() and not self.successes.isnan().all())
+
+    def success_rates(self) -> Tensor:
+        """[M], share of a task's first episodes that met it; diverged ones do not count.
+
+        An episode that does not say has not: some environments report a success and nothing else.
+        """
+        if not self.rated:
+            return torch.zeros_like(self.rewards[:, 0, 0])
+        valid = ~self.diverged
+        return ((self.successes > 0) & valid).sum(dim=1) / valid.sum(dim=1)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import Annotated, Any
 
 import safetensors
 import safetensors.torch
@@ -15,10 +16,19 @@ from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.meta.algorithm import State
 from maml_rl.models.model import Model
 from maml_rl.options.config import Config
-from maml_rl.options.yaml_file import dump_yaml, parse_yaml
-from maml_rl.schema.errors import UsageError
+from maml_rl.options.yaml_file import dump_yaml, parse_config
+from maml_rl.schema.bounds import Within, check_value
+from maml_rl.schema.errors import UsageError, shown
+from maml_rl.schema.flags import number
 
 FORMAT_VERSION = "2"  # the state's tensors by name; version 1 had each of the policy's parameters by name
+METADATA: dict[str, Any] = {
+    "format_version": str,
+    "iteration": Annotated[int, Within(0, 2**53)],
+    "env_steps": Annotated[int, Within(0, 2**63 - 1)],
+    "config": str,
+    "validation_return": float,  # of best.safetensors
+}
 BEST = "best.safetensors"  # the policy with the highest return on validation tasks
 
 
@@ -72,31 +82,30 @@ def latest_checkpoint(folder: Path, option: str = "--resume") -> Path:
 def best_return(folder: Path) -> float:
     """The validation return of best.safetensors in a folder, or minus infinity."""
     path = folder / BEST
-    return float(_read(path)[1].get("validation_return", "-inf")) if path.exists() else -inf
+    return _read(path)[1].get("validation_return", -inf) if path.exists() else -inf
 
 
-def load_checkpoint(path: Path, begin: Callable[[Config], tuple[Model, State]]) -> tuple[Checkpoint, Config]:
+def load_checkpoint(
+    path: Path, begin: Callable[[Config], tuple[Model, Callable[[], State]]]
+) -> tuple[Checkpoint, Config]:
     """Read a checkpoint, and the configuration it was made with.
 
-    begin: the model and the first state that go with a configuration. Raises UsageError if the file is missing,
-    truncated, foreign, or of other sizes than that state.
+    begin: the model that goes with a configuration, and how to make its first state, which is not made before the file
+    has as many parameters. Raises UsageError if the file is missing, truncated, foreign, or of other sizes than that.
     """
-    try:
-        tensors, metadata = _read(path)
-        iteration, env_steps = int(metadata["iteration"]), int(metadata["env_steps"])
-        if _iteration_of(path) not in (None, iteration) or iteration < 0 or not 0 <= env_steps < 2**63:
-            raise ValueError(f"its metadata say iteration {iteration}, {env_steps} env steps")
-        config = parse_yaml(metadata["config"], Config(), label=f"checkpoint {path}")
-    except UsageError:
-        raise
-    except (KeyError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    model, state = begin(config)
-    by_parameter = metadata["format_version"] == "1"
-    sizes = model.parameter_shapes if by_parameter else {name: tuple(part.shape) for name, part in state.items()}
-    _check(path, tensors, sizes)
-    if by_parameter:
-        tensors = {"theta": torch.cat([tensors[name].flatten() for name in sizes])}
+    tensors, metadata = _read(path)
+    iteration, env_steps = metadata["iteration"], metadata["env_steps"]
+    if _iteration_of(path) not in (None, iteration):
+        raise UsageError(f"checkpoint {path}: got iteration {iteration} in its metadata, allowed: that of its name")
+    config = parse_config(metadata["config"], Config(), label=f"checkpoint {path}")
+    model, first_state = begin(config)
+    if metadata["format_version"] == "1":
+        _check(path, tensors, model.parameter_shapes)
+        tensors = {"theta": torch.cat([tensors[name].flatten() for name in model.parameter_shapes])}
+    else:
+        theta = {name: part for name, part in tensors.items() if name == "theta"}
+        _check(path, theta, {"theta": (model.num_parameters,)})
+        _check(path, tensors, {name: tuple(part.shape) for name, part in first_state().items()})
     return Checkpoint(tensors, iteration, env_steps), config
 
 
@@ -122,8 +131,8 @@ def _iteration_of(path: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata. Raises UsageError if the file cannot be read, or has another format."""
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and METADATA. Raises UsageError if the file cannot be read, or has another format."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -131,9 +140,18 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise _unreadable(path, error) from error
     if metadata.get("format_version") not in ("1", FORMAT_VERSION):
-        found = metadata.get("format_version", "none: it is not a checkpoint of maml_rl")
+        found = shown(metadata["format_version"]) if "format_version" in metadata else "none: it is no checkpoint"
         raise UsageError(f"checkpoint {path}: got format version {found}, allowed: 1, {FORMAT_VERSION}")
-    return tensors, metadata
+    missing = next((name for name in METADATA if name not in metadata and name != "validation_return"), None)
+    if missing:
+        raise UsageError(f"checkpoint {path}: got no {missing} in its metadata, allowed: a whole checkpoint")
+    values = {name: metadata[name] for name in METADATA if name in metadata}
+    return tensors, {
+        name: check_value(
+            f"checkpoint {path}: {name}", value if METADATA[name] is str else number(value), METADATA[name]
+        )
+        for name, value in values.items()
+    }
 
 
 def _unreadable(path: Path, error: Exception) -> UsageError:

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.options.config import Config
 from maml_rl.options.yaml_file import dump_yaml, load_yaml
+from maml_rl.runs.metrics_rows import read_rows
 from maml_rl.schema.errors import UsageError
 
 
@@ -64,17 +64,11 @@ def read_run(run_dir: Path) -> tuple[Config, list[dict[str, Any]]]:
     if not os.path.isfile(run_dir / "config.yaml"):
         raise UsageError(f"got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
     config = load_yaml(run_dir / "config.yaml", Config(), option="run", stored=True)
-    path, rows = run_dir / "metrics.jsonl", []
+    path = run_dir / "metrics.jsonl"
     try:
-        for line in path.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):  # the last line of a run that was killed, or still goes on, may be torn
-                rows.append(json.loads(line))
-                [rows[-1][key] for key in ("env_steps", "return/pre", "return/post")]
+        rows, _ = read_rows(path)
     except OSError as error:
         raise UsageError(f"{run_dir}: got no metrics.jsonl ({error.strerror}), allowed: a run with metrics") from error
-    except (ValueError, TypeError, KeyError) as error:
-        where = f"line {len(rows) + 1}, which cannot be read ({type(error).__name__}: {error})"
-        raise UsageError(f"{path}: got {where}, allowed: metrics of a run") from error
     if not rows:
         raise UsageError(f"{path}: got no iteration, allowed: a run with metrics")
     return config, rows

@@ -24,6 +24,7 @@ class Filming:
         self._possible = True
         # A replay leads through the very same states on the CPU only.
         self._config = dataclasses.replace(setting.config, num_tasks=1, physics="cpu")
+        self._family, self._num_tasks = setting.family, setting.config.num_tasks
 
     def after_iteration(self, checkpoint: Checkpoint) -> None:
         """Film, if it is time to. The first rank does; the others wait for it."""
@@ -37,8 +38,8 @@ class Filming:
         assert self._record.run_dir, "a record with a writer has a run directory"
         assert self._record.writer
         config = self._config
-        setting = make_setting(config, ALONE)
-        tasks = setting.family.sample_tasks(1, keyed(Purpose.VALIDATION_TASKS, config.seed))
+        setting = make_setting(config, ALONE, self._family)
+        tasks = setting.family.sample_tasks(self._num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))[:1]
         draws = Draws(Purpose.VALIDATION_EPISODES, config.seed)
         steps = setting.algorithm.trained_steps
         rollouts = setting.rollouts(tasks, draws)

@@ -14,6 +14,7 @@ from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.filming import Filming
 from maml_rl.runs.record import RunRecord
 from maml_rl.runs.validation import Validator
+from maml_rl.schema.errors import Diverged
 
 
 def iterate(
@@ -26,8 +27,8 @@ def iterate(
     """
     config, iteration = setting.config, checkpoint.iteration
     share = setting.ranks.share(config.num_tasks)
-    task_generator = keyed(Purpose.TASKS, config.seed, iteration, first_task=share.start)
-    tasks = setting.family.sample_tasks(share.stop - share.start, task_generator)
+    # All ranks draw all tasks, and each takes its own: a class may balance the tasks of a meta-batch.
+    tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.TASKS, config.seed, iteration))[share]
     draws = Draws(Purpose.EPISODES, config.seed, iteration, share.start)
     rollouts = setting.rollouts(tasks, draws, announce)
     state, of_algorithm = setting.algorithm.update(checkpoint.state, rollouts)
@@ -43,8 +44,8 @@ def train(
     """Iterate from `checkpoint` to the configured number of iterations, writing metrics and checkpoints into `record`.
 
     command: for the line that says how to resume. On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole
-    iteration, then raises Interrupted; if a user's environment fails likewise, with FamilyError or WorkerError, and if
-    another rank fails, with RankLost.
+    iteration, then raises Interrupted; likewise if a user's environment fails, with FamilyError or WorkerError, if the
+    policy diverges, with Diverged, and if another rank fails, with RankLost.
     """
     config = setting.config
     validator, filming = Validator(setting, record), Filming(setting, record)
@@ -62,13 +63,16 @@ def train(
         if checkpoint.iteration > 0:
             with signals.interruptible():
                 validator.draw_figures(checkpoint)
-    except (Interrupted, FamilyError, WorkerError, RankLost) as end:
+    except (Interrupted, FamilyError, WorkerError, RankLost, Diverged) as end:
         reasons = {
             FamilyError: "the environment failed",
             WorkerError: "the environment failed",
             RankLost: "a rank failed",
         }
         path = record.checkpoint(checkpoint)
+        if isinstance(end, Diverged):  # draws are keyed: a resumed run would come to the very same numbers
+            record.say(f"the policy diverged: wrote {path}, the last whole one; go on with a new run of other options")
+            raise
         resume = f"{command} --resume {shlex.quote(str(record.run_dir))}"
         record.say(f"{reasons.get(type(end), end)}: wrote {path}; go on with: {resume}")
         raise

@@ -1,6 +1,7 @@
 """A run's metrics on disk: metrics.jsonl and TensorBoard event files."""
 
 import json
+import os
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.meta.algorithm import Metrics
+from maml_rl.runs.metrics_rows import read_rows
 from maml_rl.schema.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ class MetricsWriter:
     def __init__(self, run_dir: Path, first_iteration: int) -> None:
         """first_iteration: the next one of the run. Lines of later iterations, which no checkpoint has, are removed."""
         path = run_dir / "metrics.jsonl"
-        if path.exists():
-            content, kept = _read(path, first_iteration)
-            if kept != content:
+        if os.path.lexists(path):
+            kept = _before(path, first_iteration)
+            if kept != path.read_bytes():
                 write_atomically(path, kept)
         self._file = path.open("a")
         self._tensorboard = SummaryWriter(run_dir, purge_step=first_iteration)
@@ -64,15 +66,10 @@ class MetricsWriter:
         self._tensorboard.close()
 
 
-def _read(path: Path, first_iteration: int) -> tuple[bytes, bytes]:
-    """A metrics.jsonl, and its lines before `first_iteration`. The last line may be torn; others raise."""
-    kept: list[bytes] = []
+def _before(path: Path, first_iteration: int) -> bytes:
+    """The lines of a metrics.jsonl before `first_iteration`. Raises UsageError if it cannot be read."""
     try:
-        content = path.read_bytes()
-        for line in content.splitlines(keepends=True):
-            if line.endswith(b"\n") and json.loads(line)["iteration"] < first_iteration:
-                kept.append(line)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        where = f"line {len(kept) + 1} that cannot be read ({error})"
-        raise UsageError(f"{path}: got {where}, allowed: metrics of a run") from error
-    return content, b"".join(kept)
+        rows, lines = read_rows(path)
+    except OSError as error:
+        raise UsageError(f"{path}: got no readable file ({error.strerror}), allowed: metrics of a run") from error
+    return b"".join(line for row, line in zip(rows, lines, strict=True) if row["iteration"] < first_iteration)

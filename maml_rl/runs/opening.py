@@ -37,7 +37,7 @@ def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoin
 def last_checkpoint(run_dir: Path, setting: Setting) -> Checkpoint:
     """The last checkpoint of a run. Raises UsageError if it does not go with the run's configuration."""
     path = latest_checkpoint(run_dir / "checkpoints")
-    checkpoint, made_with = load_checkpoint(path, lambda _: (setting.model, setting.initial_state()))
+    checkpoint, made_with = load_checkpoint(path, lambda _: (setting.model, setting.initial_state))
     free = names_marked(setting.config, Mark.FREE_ON_RESUME)
     then = flat(made_with)
     for name, value in flat(setting.config).items():

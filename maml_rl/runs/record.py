@@ -12,6 +12,7 @@ from maml_rl.runs.metrics_file import MetricsWriter
 from maml_rl.runs.progress import ProgressDisplay
 
 MANY_OUTSIDE = 0.5  # share of actions that are outside of their bounds, above which a user is warned
+REJECTED = (3, 10, 30, 100)  # line searches in a row without a step, at which a user is warned
 
 
 class RunRecord:
@@ -22,6 +23,7 @@ class RunRecord:
 
     def __init__(self, config: Config, run_dir: Path | None, first_iteration: int) -> None:
         self._config, self.run_dir = config, run_dir
+        self._rejected = 0  # line searches without a step, up to now
         self._open = contextlib.ExitStack()
         self.writer: MetricsWriter | None = None
         self._progress: ProgressDisplay | None = None
@@ -51,6 +53,9 @@ class RunRecord:
             if metrics["iteration"] == 0:
                 for line in first_policy(metrics):
                     self.say(line)
+            self._rejected = 0 if metrics.get("line_search/accepted", True) else self._rejected + 1
+            if self._rejected in REJECTED:
+                self.say(stuck(metrics, self._rejected))
 
     def checkpoint(self, checkpoint: Checkpoint) -> Path | None:
         """Write a checkpoint, and return its path."""
@@ -78,3 +83,15 @@ def first_policy(metrics: Metrics) -> list[str]:
             "set --output-scale 0.1, or a lower --init-log-std such as -1"
         )
     return lines
+
+
+def stuck(metrics: Metrics, times: int) -> str:
+    """A line for the user if the line search has found no step `times` times in a row: the likely reason."""
+    scale, inner_kl = metrics.get("observations/rms", 1.0), metrics.get("inner_kl", 0.0)
+    if not 0.01 < scale < 10:
+        reason = f"observations are far from unit scale (RMS {scale:.2g}): rescale them"
+    elif inner_kl > 1:
+        reason = f"the inner step changes the policy too much (KL {inner_kl:.2g} nats): lower --inner-lr"
+    else:
+        reason = "the gradient may be mostly noise: raise --num-tasks or --episodes-per-task, or --cg-damping"
+    return f"warning: the line search has found no step {times} times in a row, and the policy does not learn: {reason}"

@@ -3,9 +3,10 @@
 import contextlib
 from dataclasses import dataclass
 from math import inf
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from maml_rl.schema.errors import UsageError, nearest
+from maml_rl.schema.errors import UsageError, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,15 @@ Count = Annotated[int, Within(1, 1_000_000)]
 Fraction = Annotated[float, Within(0, 1)]
 
 
+_MISFIT = object()
+
+
 def check_value(label: str, value: Any, annotation: Any) -> Any:
     """`value` in the type of `annotation`; raises UsageError, naming `label`, if it does not fit."""
     allowed, converted = _fit(value, annotation)
-    if converted is None:
-        raise UsageError(f"{label}: got {value!r}, allowed: {allowed}{nearest(str(value), _choices(annotation))}")
+    if converted is _MISFIT:
+        hint = nearest(str(value), choices) if (choices := _choices(annotation)) and isinstance(value, str) else ""
+        raise UsageError(f"{label}: got {shown(value)}, allowed: {allowed}{hint}")
     return converted
 
 
@@ -52,23 +57,27 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 
 
 def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
-    """The allowed values, in words; and the value in the type of `annotation`, or None if it does not fit."""
+    """The allowed values, in words; and the value in the type of `annotation`, or _MISFIT if it does not fit."""
     if choices := _choices(annotation):
-        return ", ".join(choices), value if value in choices else None
+        return ", ".join(choices), value if isinstance(value, str) and value in choices else _MISFIT
     annotation, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     within = next((extra for extra in extras if isinstance(extra, Within)), Within())
+    if NoneType in get_args(annotation):
+        of_value = next(each for each in get_args(annotation) if each is not NoneType)
+        allowed, converted = _fit(value, Annotated[of_value, *extras] if extras else of_value)
+        return f"{allowed}, or none", None if value is None else converted
     if get_origin(annotation) is tuple:
         element = get_args(annotation)[0]
-        parts = [_fit(part, element)[1] for part in value] if isinstance(value, (list, tuple)) else [None]
-        return f"a list of: {_fit(None, element)[0]}", None if None in parts else tuple(parts)
+        parts = [_fit(part, element)[1] for part in value] if isinstance(value, (list, tuple)) else [_MISFIT]
+        return f"a list of: {_fit(None, element)[0]}", _MISFIT if _MISFIT in parts else tuple(parts)
     if annotation is bool:
-        return "true or false", value if isinstance(value, bool) else None
+        return "true or false", value if isinstance(value, bool) else _MISFIT
     if annotation is str:
-        return "text", value if isinstance(value, str) else None
+        return "text", value if isinstance(value, str) else _MISFIT
     bounds = f" {within}" if str(within) else ""
     if annotation is int:
         fits = isinstance(value, int) and not isinstance(value, bool) and value in within
-        return f"an integer{bounds}", value if fits else None
+        return f"an integer{bounds}", value if fits else _MISFIT
     assert annotation is float, annotation
     number = None
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
@@ -76,4 +85,4 @@ def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
         with contextlib.suppress(ValueError, OverflowError):
             number = float(value)
     fits = number is not None and abs(number) < inf and number in within
-    return f"a number{bounds}", number if fits else None
+    return f"a number{bounds}", number if fits else _MISFIT

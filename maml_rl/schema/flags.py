@@ -31,8 +31,8 @@ def read_flags(argv: Sequence[str], *options: type, positional: str | None = Non
             name = name.removeprefix("no_") if negated else name
             if name not in annotations or name == positional or not option.startswith("--"):
                 choices = [option_name(valid) for valid in annotations if valid != positional]
-                hint = nearest(option, choices) or "; see --help"
-                raise UsageError(f"{option}: unknown option, allowed: {', '.join(choices)}{hint}")
+                allowed = f"the options that --help lists{nearest(option, choices)}"
+                raise UsageError(f"{option}: unknown option, allowed: {allowed}")
             flags[name] = [value] if has_value else []
             if _plain(annotations[name]) is bool and not has_value:
                 flags[name] = ["false" if negated else "true"]
@@ -57,14 +57,14 @@ def _flag_value(name: str, tokens: list[str], annotation: Any, positional: str |
     if name == positional:
         return tuple(_path(option, token) for token in tokens)
     if get_origin(plain) is tuple:
-        return check_value(option, [_number(token) for token in tokens], _without_none(annotation))
+        return check_value(option, [number(token) for token in tokens], _without_none(annotation))
     if len(tokens) != 1:
         raise UsageError(f"{option}: got {' '.join(tokens) or 'no value'}, allowed: one value")
     if plain is bool:
         return check_value(option, {"true": True, "false": False}.get(tokens[0], tokens[0]), annotation)
     if plain is Path:
         return _path(option, tokens[0])
-    return check_value(option, _number(tokens[0]) if plain is int else tokens[0], _without_none(annotation))
+    return check_value(option, number(tokens[0]) if plain is int else tokens[0], _without_none(annotation))
 
 
 def _without_none(annotation: Any) -> Any:
@@ -89,5 +89,6 @@ def _path(option: str, token: str) -> Path:
     return Path(token)
 
 
-def _number(token: str) -> int | str:
+def number(token: str) -> int | str:
+    """A text as an integer, if it is one of a sensible length; otherwise as it is."""
     return int(token) if re.fullmatch(r"[+-]?[0-9]{1,18}", token) else token

@@ -24,5 +24,5 @@ class Played:
 
 def played(family: Family | str, num_tasks: int, episodes_per_task: int, variant="maml", **options: Any) -> Played:
     """family: or its name. options: of `Family.simulate`."""
-    family = envs.make_family(family, variant) if isinstance(family, str) else family
+    family = envs.make_family(family, variant, num_tasks) if isinstance(family, str) else family
     return Played(family, family.simulate(num_tasks, episodes_per_task, **options))

@@ -63,7 +63,110 @@ class Arrays(Tasks):
         env.unwrapped.task = task[0]
 
 
+class Balanced(Tasks):
+    """Half of a meta-batch's tasks are short, and half are long."""
+
+    def sample_tasks(self, n, rng):
+        return rng.permutation(np.resize([0.25, 0.75], n))
+
+
+class Benchmark(Tasks):
+    """A task is the number of a goal, and the goals are drawn as the class is built."""
+
+    def __init__(self):
+        self.goals = np.random.uniform(size=50)
+
+    def sample_tasks(self, n, rng):
+        return rng.integers(50, size=n)
+
+    def set_task(self, env, task):
+        env.unwrapped.task = self.goals[int(task)]
+
+
+class GlobalTasks(Tasks):
+    def sample_tasks(self, n, rng):
+        return [random.random() + np.random.random() for _ in range(n)]
+
+
+class Named(Tasks):
+    def sample_tasks(self, n, rng):
+        return [{"length": length, "wind": np.array([0.0, 0.1])} for length in rng.uniform(size=n)]
+
+    def set_task(self, env, task):
+        assert type(task["length"]) is float
+        env.unwrapped.task = task["length"] + task["wind"][1]
+
+
+class OnlyHits(Tasks):
+    class env(Counter):
+        def step(self, action):
+            observation, reward, terminated, truncated, _ = super().step(action)
+            return observation, reward, terminated, truncated, {"success": True} if self.t == 5 else {}
+
+
+class OnlyAtTheEnd(Tasks):
+    class env(Counter):
+        def step(self, action):
+            observation, reward, terminated, truncated, _ = super().step(action)
+            return observation, reward, terminated, truncated, {"success": np.bool_(self.t > 4)} if truncated else {}
+
+
+class OtherName(Tasks):
+    class env(Counter):
+        def step(self, action):
+            return *super().step(action)[:4], {"is_success": float(self.t == 5)}
+
+
 # ---- unsound
+
+
+class Unseeded(Benchmark):
+    def __init__(self):
+        self.goals = np.random.default_rng().uniform(size=50)
+
+
+class Moody(Tasks):
+    class env(Counter):
+        def observe(self, action):
+            return np.random.default_rng().uniform(size=(2, 3))
+
+
+class Refuses(Tasks):
+    def sample_tasks(self, n, rng):
+        assert n % 2 == 0, "n must be even"
+        return rng.uniform(size=n)
+
+
+class OldReset(Tasks):
+    class env(Counter):
+        def reset(self, *, seed=None, options=None):
+            return super().reset(seed=seed)[0]
+
+
+class NoSeed(Tasks):
+    class env(Counter):
+        def reset(self):  # type: ignore[override]
+            return super().reset()
+
+
+class OldStep(Tasks):
+    class env(Counter):
+        def step(self, action):
+            observation, reward, _, truncated, info = super().step(action)
+            return observation, reward, truncated, info
+
+
+class RewardArray(Tasks):
+    class env(Counter):
+        def step(self, action):
+            observation, reward, *rest = super().step(action)
+            return observation, np.array([reward]), *rest
+
+
+class SuccessText(Tasks):
+    class env(Counter):
+        def step(self, action):
+            return *super().step(action)[:4], {"success": "yes"}
 
 
 class NoSetTask:
@@ -157,3 +260,11 @@ class Killed(Tasks):
     class env(Counter):
         def step(self, action):
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Unscaled(Tasks):
+    """Observations so far from unit scale that a policy overflows."""
+
+    class env(Counter):
+        def observe(self, action):
+            return 1e38 * super().observe(action)

@@ -104,7 +104,7 @@ def test_plots_render(tmp_path, evaluation, suffix: str) -> None:
         (["missing", "--output", "a.png"], ["missing", "does not exist"]),
         (["no-metrics", "--output", "a.png"], ["no-metrics", "a run with metrics"]),
         (["no-iteration", "--output", "a.png"], ["no iteration", "a run with metrics"]),
-        (["list.json", "--output", "a.png"], ["list.json", "it holds a list"]),
+        (["list.json", "--output", "a.png"], ["list.json", "got a list"]),
         (["broken.json", "--output", "a.png"], ["broken.json", "an evaluation's JSON"]),
         (["other.json", "--output", "a.png"], ["other.json", "an evaluation's JSON"]),
     ],

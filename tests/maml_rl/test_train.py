@@ -24,8 +24,16 @@ TINY = [
     *("--hidden-sizes", "8", "--cg-iterations", "2", "--num-threads", "1", "--device", "cpu"),
 ]
 METRICS = [
-    *("iteration", "env_steps", "return/pre", "return/post", "policy/std", "actions/outside", "episodes/lived"),
-    *("episodes/diverged", "loss", "kl", "line_search/accepted", "line_search/backtracks", "inner_kl"),
+    *("iteration", "env_steps", "return/pre", "return/post", "policy/std", "actions/outside", "observations/rms"),
+    *(
+        "episodes/lived",
+        "episodes/diverged",
+        "loss",
+        "kl",
+        "line_search/accepted",
+        "line_search/backtracks",
+        "inner_kl",
+    ),
     *("time/adapt", "time/collect", "time/outer", "time/iteration"),
 ]
 

@@ -26,6 +26,7 @@ class Goal:
     sample: Callable[[int, KeyedGenerator], Tensor]  # tasks [M, T]
     reward: Callable[[Motion, Tensor], Tensor]  # of tasks [M, 1, T]: [M, E]; without the body's costs
     describe: Callable[[list[float]], str]
+    task_bound: float = 1e6  # no number of a task that somebody gives may be larger
 
 
 def target_speed(max_speed: float, bonus: float = 0.0) -> Goal:

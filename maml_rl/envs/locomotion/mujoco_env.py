@@ -111,6 +111,7 @@ class MujocoFamily:
 
     discrete = False
     truncates = False
+    task_parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def __init__(self, body: Body, goal: Goal, horizon: int = 200, random_model: RandomModel | None = None) -> None:
         """random_model: gives each task of the goal a body of its own."""
@@ -118,6 +119,7 @@ class MujocoFamily:
         self.observation_size, self.action_size = body.observation_size, body.model.nu
         self.action_bound = 1 / body.action_scale
         self.task_shape: tuple[int, ...] = (goal.task_size,)
+        self.task_bound = goal.task_bound
         self.dt = body.substeps * body.model.opt.timestep
         self.terminates = body.falls
 

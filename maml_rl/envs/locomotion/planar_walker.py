@@ -13,7 +13,7 @@ from torch import Tensor
 
 from maml_rl.envs.locomotion.goals import Goal, forward_or_backward
 from maml_rl.envs.locomotion.mujoco_env import MujocoFamily, Start
-from maml_rl.envs.locomotion.random_model import RandomModel
+from maml_rl.envs.locomotion.random_model import MAX_EXPONENT, RandomModel
 from maml_rl.envs.physics.contract import Physics
 from maml_rl.envs.physics.gymnasium_models import load_gymnasium_model
 
@@ -112,6 +112,10 @@ def hopper_rand_params(variant: Variant = "maml") -> MujocoFamily:
 def _with_random_bodies(body: PlanarWalker) -> MujocoFamily:
     bodies = RandomModel(body.model)
     forward = Goal(
-        bodies.task_size, bodies.sample, lambda motion, _: motion.velocity[..., 0] + ALIVE, lambda _: "forward"
+        bodies.task_size,
+        bodies.sample,
+        lambda motion, _: motion.velocity[..., 0] + ALIVE,
+        lambda _: "forward",
+        task_bound=10 * MAX_EXPONENT,  # beyond it MuJoCo has no body that it could move
     )
     return MujocoFamily(body, forward, random_model=bodies)

@@ -18,6 +18,8 @@ class Bandit:
     """
 
     observation_size = 1
+    task_bound = 1e6
+    task_parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
     action_bound = 1.0
     horizon = 10
     dt = 0.5  # s, by convention

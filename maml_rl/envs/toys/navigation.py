@@ -23,6 +23,8 @@ class Navigation2D:
     """
 
     observation_size = 2
+    task_bound = 1e6
+    task_parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
     action_size = 2
     action_bound = 1.0
     task_shape: tuple[int, ...] = (2,)

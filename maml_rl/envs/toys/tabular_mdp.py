@@ -22,6 +22,8 @@ class TabularMdp:
     """
 
     observation_size = STATES
+    task_bound = 1e6
+    task_parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
     action_size = ACTIONS
     action_bound = 1.0
     task_shape: tuple[int, ...] = (STATES, ACTIONS, STATES + 1)

@@ -1,7 +1,6 @@
 """Tasks on any Gymnasium environment, by a small class of the user's, simulated in worker processes."""
 
 import os
-from collections.abc import Sequence
 from math import inf, prod
 
 import gymnasium
@@ -35,9 +34,13 @@ class GymnasiumFamily:
 
     terminates = True
     truncates = True
+    task_bound = 1e15
 
-    def __init__(self, name: str) -> None:
-        """Raises FamilyError for a class, a space or a task that cannot be."""
+    def __init__(self, name: str, num_tasks: int = 1) -> None:
+        """num_tasks: as many as a meta-batch has. The class is asked for so many once, to see what its tasks look like.
+
+        Raises FamilyError for a class, a space or a task that cannot be, and WorkerError for an exception in it.
+        """
         self.name, self._tasks = name, load_user_tasks(name)
         probe = make_env(name, self._tasks)
         try:
@@ -47,15 +50,15 @@ class GymnasiumFamily:
             self.dt = float(getattr(probe.unwrapped, "dt", None) or (1 / frame_rate if frame_rate else 1.0))
         finally:
             probe.close()
-        drawn = draw_tasks(name, self._tasks, 3, KeyedGenerator(0).streams(1)[0])
-        self.given_shape = drawn[0].shape  # of the user's tasks, () for plain numbers
-        self._check_shapes(drawn)
-        self.task_shape: tuple[int, ...] = self.given_shape or (1,)
+        _, self.form = draw_tasks(name, self._tasks, num_tasks, KeyedGenerator(0).streams(1)[0])
+        self.task_shape, self.task_parts = self.form.row_shape, self.form.parts
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:
-        rows = [draw_tasks(self.name, self._tasks, 1, stream)[0] for stream in generator.streams(num_tasks)]
-        self._check_shapes(rows)
-        return torch.from_numpy(np.stack(rows)).reshape(num_tasks, *self.task_shape)
+        """Ask the class once for all tasks of a meta-batch: it may balance them, or draw without replacement."""
+        rows, form = draw_tasks(self.name, self._tasks, num_tasks, generator.streams(1)[0])
+        if form != self.form:
+            raise FamilyError(f"{self.name}: sample_tasks gave tasks of another form than before, allowed: one form")
+        return torch.from_numpy(rows)
 
     def describe(self, task: Tensor) -> str:
         numbers = [f"{number:.4g}" for number in task.flatten().tolist()]
@@ -97,13 +100,6 @@ class GymnasiumFamily:
         scaled = torch.where(self._bounded, self._low + share * (self._high - self._low), actions.double())
         return scaled.clamp(self._low, self._high)
 
-    def _check_shapes(self, rows: Sequence[np.ndarray]) -> None:
-        """Check that all tasks have the first one's shape. Raises FamilyError."""
-        for row in rows:
-            if row.shape != self.given_shape:
-                allowed = f"{self.given_shape}, as the first one has it"
-                raise FamilyError(f"{self.name}: sample_tasks gave a task of shape {row.shape}, allowed: {allowed}")
-
 
 class GymnasiumSimulation:
     """A user's environments in worker processes."""
@@ -126,7 +122,8 @@ class GymnasiumSimulation:
             numbers = 1 if family.discrete else family.action_size
             sizes = (self.num_tasks * E, family.observation_size, numbers)
             self._pool = WorkerPool(family.name, *sizes, self._num_workers)
-        given = [task.item() if self.family.given_shape == () else task.double().numpy() for task in tasks]
+            self._pool.check_task(family.form.task(tasks[0].double().numpy()))
+        given = [self.family.form.task(task.double().numpy()) for task in tasks]
         self._given = [task for task in given for _ in range(E)]
         self._starts = StartStates(generator, self._draw_seeds)
         return self._start(self._starts.first, torch.ones(self.num_tasks, E, dtype=torch.bool))

@@ -1,16 +1,23 @@
 """A family of tasks on any Gymnasium environment: a small class of the user's, named "module:Class"."""
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 
-from maml_rl.envs.errors import FamilyError
+from maml_rl.envs.errors import FamilyError, WorkerError
+from maml_rl.envs.user.global_randomness import seeded
+from maml_rl.envs.user.task_form import TaskForm, as_row
 
 METHODS = ("make_env", "sample_tasks", "set_task")
+# Of the global generators while a module is imported, a class is built and an environment is made. It is the same in
+# every process, run and evaluation: goals that a class draws there are its tasks' meaning.
+SEED = 0
 
 
 class UserTasks(Protocol):
@@ -21,11 +28,11 @@ class UserTasks(Protocol):
         ...
 
     def sample_tasks(self, n: int, rng: np.random.Generator) -> Sequence[Any] | np.ndarray:
-        """n tasks, each a number or an array of numbers, all of one shape."""
+        """The n tasks of a meta-batch: numbers, arrays of numbers, or dicts of these, all of one form."""
         ...
 
     def set_task(self, env: gymnasium.Env, task: Any) -> None:
-        """Give an environment of `make_env` its task: a float, or an array. Called before each `reset`."""
+        """Give an environment of `make_env` its task: a float, an array, or a dict. Called before each `reset`."""
         ...
 
 
@@ -34,12 +41,13 @@ def load_user_tasks(name: str) -> UserTasks:
     module_name, _, class_name = name.partition(":")
     if not class_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise FamilyError(f"{name}: not a class's name, allowed: module:Class, such as my_module:MyTasks")
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError) as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        allowed = "a module of this folder, or an installed one"
-        raise FamilyError(f"{name}: {module_name} cannot be imported ({reason}), allowed: {allowed}") from error
+    with seeded(SEED), _users_code(name, "the import"):
+        try:
+            module = importlib.import_module(module_name)
+        except (ImportError, SyntaxError) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            allowed = "a module of this folder, or an installed one"
+            raise FamilyError(f"{name}: {module_name} cannot be imported ({reason}), allowed: {allowed}") from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         choices = [each for each, value in vars(module).items() if isinstance(value, type) and not _missing(value)]
@@ -52,30 +60,61 @@ def load_user_tasks(name: str) -> UserTasks:
         inspect.signature(found).bind()
     except TypeError as error:
         raise FamilyError(f"{name}: cannot be built ({error}), allowed: a class without arguments") from error
-    return found()
+    with seeded(SEED), _users_code(name, "the class"):
+        return found()
 
 
 def make_env(name: str, tasks: UserTasks) -> gymnasium.Env:
     """An environment of the user's. Raises FamilyError for something else."""
-    env = tasks.make_env()
+    with seeded(SEED), _users_code(name, "make_env"):
+        env = tasks.make_env()
     if not isinstance(env, gymnasium.Env):
         raise FamilyError(f"{name}: make_env gave a {type(env).__name__}, allowed: a gymnasium.Env")
     return env
 
 
-def draw_tasks(name: str, tasks: UserTasks, n: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """n tasks (float64), of any shape each. Raises FamilyError for another number of them, and for no numbers."""
-    drawn = tasks.sample_tasks(n, rng)
+def draw_tasks(name: str, tasks: UserTasks, n: int, rng: np.random.Generator) -> tuple[np.ndarray, TaskForm]:
+    """The rows [n, ...] of n tasks, and their form.
+
+    The class draws from `rng`, or from the global generators, which are keyed by it. Raises FamilyError unless it gives
+    n tasks, all of one form and of finite numbers.
+    """
+    with seeded(int(rng.integers(2**32))), _users_code(name, "sample_tasks"):
+        drawn = tasks.sample_tasks(n, rng)
     try:
-        rows = [np.asarray(row, dtype=np.float64) for row in drawn]
+        rows = [as_row(task) for task in drawn]
     except (TypeError, ValueError) as error:
         got = " ".join(repr(drawn).split())[:80]
         raise FamilyError(f"{name}: sample_tasks gave {got}, allowed: n tasks of numbers") from error
     if len(rows) != n:
-        raise FamilyError(f"{name}: sample_tasks gave {len(rows)} tasks, allowed: {n}, as it was asked for")
-    if not all(np.isfinite(row).all() for row in rows):
-        raise FamilyError(f"{name}: sample_tasks gave a task that is not finite, allowed: numbers")
-    return rows
+        allowed = f"{n}, as many as it was asked for"
+        raise FamilyError(f"{name}: sample_tasks({n}) gave {len(rows)} tasks, allowed: {allowed}")
+    first = rows[0][1]
+    for row, form in rows:
+        if form != first:
+            got, allowed = (_said(each) for each in (form, first))
+            raise FamilyError(f"{name}: sample_tasks gave a task of {got}, allowed: {allowed}, as the first one has it")
+        if not np.isfinite(row).all():
+            raise FamilyError(f"{name}: sample_tasks gave a task that is not finite, allowed: numbers")
+    return np.stack([row for row, _ in rows]), first
+
+
+def _said(form: TaskForm) -> str:
+    if form.parts:
+        return "the keys " + ", ".join(f"{name} {shape}" for name, shape in form.parts)
+    return f"shape {form.shape}"
+
+
+@contextlib.contextmanager
+def _users_code(name: str, part: str) -> Iterator[None]:
+    """Raises WorkerError with the traceback for whatever the user's code raises."""
+    try:
+        yield
+    except FamilyError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = traceback.format_exc().rstrip()
+        raise WorkerError(f"{name}: an exception in {part}\n{said}") from error
 
 
 def _missing(found: type) -> list[str]:

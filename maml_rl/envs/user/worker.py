@@ -4,6 +4,7 @@ Imports no PyTorch, so that a worker begins soon and stays small.
 """
 
 import contextlib
+import copy
 import os
 import random
 import traceback
@@ -21,6 +22,7 @@ from maml_rl.envs.user.user_class import UserTasks, load_user_tasks, make_env
 # Columns of a simulation's row behind its observation.
 REWARD, TERMINATED, TRUNCATED, SUCCESS = range(4)
 COLUMNS = 4
+PROBE_STEPS = 3
 
 
 def serve(*arguments: Any) -> None:
@@ -51,24 +53,54 @@ class Simulation:
         self._python = random.Random(seed).getstate()
         with self._own_randomness():
             self._tasks.set_task(self.env, task)
-            observation, info = self.env.reset(seed=seed)
-        row[-COLUMNS:] = 0.0, False, False, info.get("success", np.nan)
+            observation, info = self._checked_reset(seed)
+        row[-COLUMNS:] = 0.0, False, False, self._success(info)
         self._write(row, observation)
 
     def step(self, action: np.ndarray, row: np.ndarray) -> None:
         """Take an action, in the numbers of the environment's action space, and write `row`."""
         space = self.env.action_space
         with self._own_randomness():
+            result: Any
             if isinstance(space, Discrete):
                 result = self.env.step(int(action[0]))
             else:
                 result = self.env.step(action.astype(space.dtype).reshape(space.shape or ()))
+        if not isinstance(result, tuple) or len(result) != 5 or not isinstance(result[4], dict):
+            got = f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+            allowed = "observation, reward, terminated, truncated and info (a dict): Gymnasium's five"
+            raise FamilyError(f"{self._name}: step gave {got}, allowed: {allowed}")
         observation, reward, terminated, truncated, info = result
+        if np.shape(reward) != ():
+            raise FamilyError(f"{self._name}: step gave a reward of shape {np.shape(reward)}, allowed: a number")
         # Whoever has met the task once has met it, as Meta-World counts.
-        success = np.fmax(row[SUCCESS - COLUMNS], float(info.get("success", np.nan)))
+        success = np.fmax(row[SUCCESS - COLUMNS], self._success(info))
         row[-COLUMNS:] = reward, terminated, truncated, success
         self._write(row, observation)
         self.ended = bool(terminated or truncated)
+
+    def _checked_reset(self, seed: int) -> tuple[Any, dict[str, Any]]:
+        """Gymnasium's reset. Raises FamilyError if it is an older Gym's."""
+        allowed = "reset(self, *, seed=None, options=None) that gives observation and info (a dict)"
+        try:
+            result: Any = self.env.reset(seed=seed)
+        except TypeError as error:
+            if "unexpected keyword argument 'seed'" not in str(error):
+                raise
+            raise FamilyError(f"{self._name}: its reset takes no seed, allowed: {allowed}") from error
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
+            raise FamilyError(f"{self._name}: reset gave only an observation, allowed: {allowed}")
+        return result
+
+    def _success(self, info: dict[str, Any]) -> float:
+        """1 or 0 if the environment says whether the task is met, by one of the usual names; otherwise NaN."""
+        said = info.get("success", info.get("is_success"))
+        if said is None:
+            return np.nan
+        if np.size(said) != 1 or np.asarray(said).dtype.kind not in "biuf":
+            got = f"{type(said).__name__}, shape {np.shape(said)}"
+            raise FamilyError(f"{self._name}: gave an info with a success of {got}, allowed: true or false")
+        return float(np.asarray(said).item() > 0)
 
     def _write(self, row: np.ndarray, observation: Any) -> None:
         numbers = np.asarray(observation, dtype=np.float64).reshape(-1)
@@ -114,6 +146,28 @@ class Bundle(gymnasium.Env):
     def close(self) -> None:
         for simulation in self._simulations:
             simulation.env.close()
+
+    def probe(self, task: Any) -> dict[str, Any]:
+        """The numbers that an episode of a task begins with, as "digest"; None if they differ in a second try."""
+        digests: list[bytes] = []
+
+        def play() -> None:
+            self._tasks = self._tasks or load_user_tasks(self._name)
+            tried = Simulation(self._name, self._tasks)  # not one that is trained on: it may count its episodes
+            actions = copy.deepcopy(tried.env.action_space)
+            actions.seed(0)
+            row = np.zeros(self._rows.shape[1])
+            tried.reset(task, 0, row)
+            digest = row.tobytes()
+            for _ in range(PROBE_STEPS):
+                if not tried.ended:
+                    tried.step(np.asarray(actions.sample(), dtype=np.float64).reshape(-1), row)
+                    digest += row.tobytes()
+            digests.append(digest)
+            tried.env.close()
+
+        fault = self._attempt(play) or self._attempt(play)
+        return fault or {"digest": digests[0] if digests[0] == digests[1] else None}
 
     def _reset(self) -> None:
         self._tasks = self._tasks or load_user_tasks(self._name)

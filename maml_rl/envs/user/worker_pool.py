@@ -8,7 +8,7 @@ import sys
 import time
 import types
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,26 @@ class WorkerPool:
                 raise WorkerError(f"{name}: its worker processes did not start ({error!r})") from error
         self.close = weakref.finalize(self, _end, self._vector_env)
 
+    def check_task(self, task: Any) -> None:
+        """Raise FamilyError if a task means something else in one worker than in another.
+
+        Nothing is said of an environment whose episodes differ also after the same seed.
+        """
+        if len(self._shares) == 1:
+            return
+        with self._watch():
+            probes = self._vector_env.call("probe", task)
+        for probe in probes:
+            self._raise_fault({key: [text] for key, text in probe.items()})
+        digests = {probe["digest"] for probe in probes}
+        if None not in digests and len(digests) > 1:
+            self.close()
+            allowed = "a class that draws what its tasks mean from a generator with a seed of its own"
+            raise FamilyError(
+                f"{self._name}: task {task!r} is another one in each worker process: after the same seed observations "
+                f"or rewards differ, allowed: {allowed}"
+            )
+
     def reset(self, episodes: Sequence[tuple[Any, int] | None]) -> np.ndarray:
         """Start an episode, a task and a seed, in each of the N simulations; None for one that goes on.
 
@@ -67,11 +87,14 @@ class WorkerPool:
 
     def _checked(self, rows: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         """A copy of the simulations' rows. Raises FamilyError or WorkerError if a worker says so."""
+        self._raise_fault(info)
+        return rows.reshape(-1, rows.shape[-1])[self._rows]
+
+    def _raise_fault(self, info: Mapping[str, Any]) -> None:
         for key, kind in (("fault", FamilyError), ("traceback", WorkerError)):
             if key in info:
                 self.close()
                 raise kind(next(text for text in info[key] if text))
-        return rows.reshape(-1, rows.shape[-1])[self._rows]
 
     @contextlib.contextmanager
     def _watch(self) -> Iterator[None]:
@@ -90,10 +113,13 @@ def _starting() -> Iterator[None]:
 
     The workers ignore Ctrl-C and the end of a terminal, which go to all of its processes: the parent ends them. Unlike
     multiprocessing's own they do not import the program's main module: they need nothing of it, it takes seconds, and a
-    script without a guard would run again. Each worker has one core, and one thread of linear algebra.
+    script without a guard would run again. Each worker has one core, and one thread of linear algebra. Sets have the
+    same order in all of them.
     """
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    ours = {name: value for name, value in threads.items() if name not in os.environ}
+    wanted = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {
+        "PYTHONHASHSEED": "0"
+    }
+    ours = {name: value for name, value in wanted.items() if name not in os.environ}
     main, mask = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
     sys.modules["__main__"] = types.ModuleType("__main__")
     os.environ.update(ours)

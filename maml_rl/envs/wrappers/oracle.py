@@ -16,6 +16,7 @@ class OracleFamily:
     def __init__(self, family: Family) -> None:
         self._family = family
         self.task_shape, self.horizon, self.dt = family.task_shape, family.horizon, family.dt
+        self.task_bound, self.task_parts = family.task_bound, family.task_parts
         self.observation_size = family.observation_size + torch.Size(family.task_shape).numel()
         self.action_size, self.action_bound, self.discrete = family.action_size, family.action_bound, family.discrete
         self.terminates, self.truncates = family.terminates, family.truncates

@@ -1,6 +1,7 @@
 """Any Gymnasium environment behind the contract, and what happens where it does not keep its part."""
 
 import multiprocessing
+import random
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.envs.user.bridge import GymnasiumSimulation
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.given_tasks import as_tasks
 from maml_rl.rl.sampler import collect
 from maml_rl.rl.trajectories import Trajectories
 from tests.envs.played import Played, played
@@ -20,8 +22,8 @@ from tests.envs.tasks_for_tests import NAME
 M, E, H = 3, 2, 6
 
 
-def bridge(name: str, num_workers: int = 1, num_tasks: int = M, episodes: int = E) -> Played:
-    env = played(f"{NAME}:{name}", num_tasks, episodes, num_threads=num_workers)
+def bridge(name: str, num_workers: int = 1) -> Played:
+    env = played(f"{NAME}:{name}", M, E, num_threads=num_workers)
     assert isinstance(env.simulation, GymnasiumSimulation)
     return env
 
@@ -57,16 +59,75 @@ def test_the_contract_at_any_number_of_workers(actions) -> None:
     assert not one.diverged().any()
 
 
-def test_a_task_is_given_as_it_was_drawn_and_drawn_alone() -> None:
+def test_a_task_is_given_as_it_was_drawn() -> None:
     env = bridge("Tasks")
     tasks = env.sample_tasks(5, KeyedGenerator(0, 0))
-    assert torch.equal(tasks[2:], env.sample_tasks(3, KeyedGenerator(0, 0, first_task=2)))
+    assert torch.equal(tasks, env.sample_tasks(5, KeyedGenerator(0, 0)))
+    assert not torch.equal(tasks, env.sample_tasks(5, KeyedGenerator(0, 1)))
     observations = env.reset(tasks[:M], KeyedGenerator(0))
     assert torch.equal(observations[..., 1], tasks[:M].expand(M, E))
     with pytest.raises(ValueError, match=r"tasks must have shape \(3, 1\)"):
         env.reset(tasks, KeyedGenerator(0))
     assert len(env.describe(tasks[0])) < 30
     assert bridge("Arrays").task_shape == (2,)
+
+
+def test_the_class_draws_a_whole_meta_batch_at_once() -> None:
+    tasks = bridge("Balanced").sample_tasks(6, KeyedGenerator(0, 0))
+    assert sorted(tasks[:, 0].tolist()) == [0.25] * 3 + [0.75] * 3
+    orders = {tuple(bridge("Balanced").sample_tasks(6, KeyedGenerator(0, key))[:, 0].tolist()) for key in range(9)}
+    assert len(orders) > 1
+
+
+def test_the_class_may_draw_from_the_global_generators(actions) -> None:
+    """Also as the module is imported and the class is built: a task then means the same in every process."""
+    first, again = (bridge("Benchmark", num_workers) for num_workers in (1, 3))
+    assert all(torch.equal(left, right) for left, right in zip(play(first, actions), play(again, actions), strict=True))
+    tasks = bridge("GlobalTasks").sample_tasks(4, KeyedGenerator(0, 0))
+    assert len(tasks.unique()) == 4
+    assert torch.equal(tasks, bridge("GlobalTasks").sample_tasks(4, KeyedGenerator(0, 0)))
+    assert not torch.equal(tasks, bridge("GlobalTasks").sample_tasks(4, KeyedGenerator(0, 1)))
+
+
+def test_building_a_class_leaves_the_global_generators_alone() -> None:
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    bridge("Benchmark").sample_tasks(3, KeyedGenerator(0, 0))
+    assert before == (random.getstate(), np.random.get_state()[1].tolist())
+
+
+def test_a_task_that_is_another_one_in_each_process_is_refused(actions) -> None:
+    play(bridge("Unseeded", num_workers=1), actions)
+    with pytest.raises(FamilyError, match="is another one in each worker process"):
+        play(bridge("Unseeded", num_workers=3), actions)
+    assert multiprocessing.active_children() == []
+    play(bridge("Moody", num_workers=3), actions)  # its episodes differ after the same seed: nothing can be said of it
+
+
+def test_tasks_may_be_dicts() -> None:
+    env = bridge("Named")
+    assert env.family.task_parts == (("length", ()), ("wind", (2,)))
+    tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
+    assert tasks.shape == (M, 3)
+    observations = env.reset(tasks, KeyedGenerator(0))
+    assert torch.equal(observations[..., 1], (tasks[:, :1] + tasks[:, 2:]).expand(M, E))
+    given = as_tasks([{"wind": [1, 2], "length": 3}], env.family, "task")
+    assert given.tolist() == [[3, 1, 2]]
+    for wrong in (3.0, {"length": 3}, {"length": [3], "wind": [1, 2]}, {"length": 3, "wind": [1, None]}):
+        with pytest.raises(ValueError, match=r"allowed: a dict of numbers .* with the keys length, wind"):
+            as_tasks([wrong], env.family, "task")
+
+
+@pytest.mark.parametrize("name", ["OnlyHits", "OnlyAtTheEnd", "OtherName"])
+def test_a_success_that_is_not_always_said(name) -> None:
+    trajectories = roll_out(bridge(name))
+    lengths = (3 + (4 * trajectories.observations[:, :, 0, 1]).round()).long()  # [M, E]
+    assert trajectories.rated
+    assert trajectories.successes.isnan().any() == (name == "OnlyHits")
+    met = {"OnlyHits": lengths > 4, "OnlyAtTheEnd": lengths > 4, "OtherName": lengths > 4}[name]
+    assert met.any()
+    assert torch.equal(trajectories.success_rates(), met.float().mean(dim=1).to(trajectories.success_rates()))
+    sums = trajectories.sums(1.0)
+    assert sums["successes"] == met.sum()
 
 
 def test_bounded_actions_have_their_full_range_at_one_and_are_clipped() -> None:
@@ -110,7 +171,7 @@ def test_a_time_limit_of_its_own_is_no_termination(told) -> None:
     assert (lengths < H).any()
     assert torch.equal(trajectories.first.sum(dim=-1), lengths.clamp(max=H))
     assert not trajectories.terminated.any()
-    assert trajectories.success_rate() == 1.0  # at the second step, not at the last
+    assert (trajectories.success_rates() == 1).all()  # at the second step, not at the last
     steps = torch.arange(H).expand(M, E, H)
     assert torch.equal(trajectories.truncated, (steps + 1) % lengths[..., None] == 0)
     # The environment counts its steps: it has been reset where the times begin anew.
@@ -145,13 +206,18 @@ def test_no_process_is_left_and_none_begins_before_it_is_needed(actions) -> None
         ("Arguments", "missing a required argument: 'size'"),
         ("ManyActions", "action space is MultiDiscrete of int64.* allowed: Discrete, Box of floats"),
         ("DictObservations", "observation space is Dict, allowed: Box"),
-        ("Ragged", r"a task of shape \(2,\), allowed: \(1,\)"),
-        ("TooFew", "gave 1 tasks, allowed: 3"),
+        ("Ragged", r"a task of shape \(2,\), allowed: shape \(1,\)"),
+        ("TooFew", r"sample_tasks\(3\) gave 1 tasks, allowed: 3"),
+        ("Refuses", None),
         ("Words", "gave .*'north'.*, allowed: n tasks of numbers"),
         ("NoEnv", "make_env gave a NoneType"),
     ],
 )
 def test_a_class_that_cannot_be(name, fault) -> None:
+    if fault is None:
+        with pytest.raises(WorkerError, match=r"(?s)an exception in sample_tasks.*Traceback.*n must be even"):
+            bridge(name)
+        return
     with pytest.raises(FamilyError, match=f"^{NAME}:{name}: .*{fault}"):
         bridge(name)
 
@@ -169,6 +235,11 @@ def test_a_name_that_cannot_be(name) -> None:
         ("NanReward", "step gave a reward that is NaN"),
         ("Flat", "gave an observation of 3 numbers, allowed: 6"),
         ("OneEnv", "make_env gave the same environment twice"),
+        ("OldReset", "reset gave only an observation, allowed: reset"),
+        ("NoSeed", "its reset takes no seed, allowed: reset"),
+        ("OldStep", "step gave 4 values, allowed: observation, reward, terminated, truncated"),
+        ("RewardArray", r"step gave a reward of shape \(1,\), allowed: a number"),
+        ("SuccessText", "gave an info with a success of str"),
     ],
 )
 def test_a_fault_on_the_way(name, fault, actions) -> None:

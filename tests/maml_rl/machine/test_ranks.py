@@ -153,7 +153,7 @@ def test_vectors_of_p_numbers_cross_the_network_and_nothing_else(one_rank, monke
 
     P = setting.model.num_parameters
     evaluations = row["line_search/backtracks"] + row["line_search/accepted"]
-    gradient_and_products, metrics_of_rollouts = [1 + P] + [P] * config.algorithm_options.cg_iterations, [3 * 12]
+    gradient_and_products, metrics_of_rollouts = [1 + P] + [P] * config.algorithm_options.cg_iterations, [3 * 13]
     line_search, inner_kl = [2] * evaluations, [1]
     assert sorted(sizes) == sorted(gradient_and_products + line_search + metrics_of_rollouts + inner_kl)
 

@@ -28,7 +28,7 @@ PAPER = {
 @pytest.mark.parametrize("env", PAPER)
 def test_the_paper_s_tasks_are_the_authors_draws(env) -> None:
     family = envs.make_family(env)
-    tasks = load_tasks("maml-paper", env, family.task_shape)
+    tasks = load_tasks("maml-paper", env, family)
     assert torch.equal(tasks, torch.as_tensor(PAPER[env]))  # to the last bit
     assert json.loads((NAMED_TASKS / "maml-paper" / f"{env}.json").read_text()) == PAPER[env].tolist()
 

@@ -3,6 +3,7 @@ import torch
 
 from maml_rl.rl.baseline import Cuts, baseline_features, fit_baseline, predict_values
 from maml_rl.rl.returns import discounted_returns
+from maml_rl.schema.errors import Diverged
 
 
 def features_of(observations: torch.Tensor) -> torch.Tensor:
@@ -50,7 +51,7 @@ def test_a_singular_fit_is_regularised_and_a_fit_of_nan_is_an_error() -> None:
     torch.testing.assert_close(
         predict_values(features, fit_baseline(features, targets, mask)), targets, rtol=0, atol=1e-4
     )
-    with pytest.raises(ValueError, match="no finite fit"):
+    with pytest.raises(Diverged, match="no finite fit"):
         fit_baseline(features, targets * float("nan"), mask)
 
 

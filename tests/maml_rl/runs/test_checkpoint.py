@@ -17,15 +17,18 @@ CHECKPOINT = Checkpoint(STATE, iteration=12, env_steps=345)
 
 
 def begin(_: Config):
-    return POLICY, STATE
+    return POLICY, lambda: STATE
 
 
 def begin_larger(_: Config):
-    return POLICY, STATE | {"theta": torch.zeros(7)}
+    def first_state():
+        raise AssertionError("nothing of that size is made for a file that has another")
+
+    return MlpPolicy(3, 2, (5,)), first_state
 
 
 def begin_smaller(_: Config):
-    return POLICY, {"theta": STATE["theta"]}
+    return POLICY, lambda: {"theta": STATE["theta"]}
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path) -> None:
@@ -47,12 +50,12 @@ def test_a_checkpoint_of_format_1_has_the_policy_s_parameters_by_name(tmp_path) 
     metadata = {"format_version": "1", "iteration": "12", "env_steps": "345", "config": "inner_lr: 0.3\n"}
     path = tmp_path / "iteration-000012.safetensors"
     path.write_bytes(safetensors.torch.save(parameters, metadata))
-    loaded, config = load_checkpoint(path, lambda _: (POLICY, {"theta": STATE["theta"]}))
+    loaded, config = load_checkpoint(path, lambda _: (POLICY, lambda: {"theta": STATE["theta"]}))
     assert torch.equal(loaded.state["theta"], STATE["theta"])
     assert (loaded.iteration, loaded.env_steps, config.algorithm_options.inner_lr) == (12, 345, 0.3)
     path.write_bytes(safetensors.torch.save(parameters | {"log_std": torch.zeros(3)}, metadata))
     with pytest.raises(UsageError, match=r"log_std: torch.float32 \(3,\), allowed: torch.float32 \(2,\)"):
-        load_checkpoint(path, lambda _: (POLICY, {"theta": STATE["theta"]}))
+        load_checkpoint(path, lambda _: (POLICY, lambda: {"theta": STATE["theta"]}))
 
 
 def test_the_latest_is_the_one_of_the_most_iterations(tmp_path) -> None:
@@ -67,7 +70,7 @@ def test_bad_checkpoints_are_named(tmp_path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         load_checkpoint(tmp_path / "iteration-000001.safetensors", begin)
     path = save_checkpoint(tmp_path, CHECKPOINT, Config())
-    with pytest.raises(UsageError, match=r"theta: torch.float32 \(28,\), allowed: torch.float32 \(7,\)"):
+    with pytest.raises(UsageError, match=r"theta: torch.float32 \(28,\), allowed: torch.float32 \(34,\)"):
         load_checkpoint(path, begin_larger)
     with pytest.raises(UsageError, match=r"alpha: torch.float32 \(3,\), allowed: none"):
         load_checkpoint(path, begin_smaller)
@@ -78,14 +81,14 @@ def test_bad_checkpoints_are_named(tmp_path) -> None:
             load_checkpoint(path, begin)
         assert path.read_bytes() == content
     path.write_bytes(whole)
-    with pytest.raises(UsageError, match="metadata say iteration 12"):
+    with pytest.raises(UsageError, match="iteration 12 in its metadata"):
         load_checkpoint(path.rename(tmp_path / "iteration-000013.safetensors"), begin)
     infinite = dataclasses.replace(CHECKPOINT, state=STATE | {"alpha": torch.ones(3) / 0})
     broken = save_checkpoint(tmp_path, infinite, Config())
     with pytest.raises(UsageError, match="not finite"):
         load_checkpoint(broken, begin)
     path.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
-    with pytest.raises(UsageError, match="it is not a checkpoint of maml_rl"):
+    with pytest.raises(UsageError, match="it is no checkpoint"):
         load_checkpoint(path, begin)
 
 

@@ -1,0 +1,57 @@
+"""The rows of a metrics.jsonl, checked as they are read: whoever draws or continues them may rely on their types."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from maml_rl.schema.bounds import Within, check_value
+from maml_rl.schema.documents import DocumentError, parse_json
+from maml_rl.schema.errors import UsageError
+
+MAX_LINE = 1_000_000  # bytes
+Number = Annotated[float | None, Within(-1e30, 1e30)]  # null stands for a number that was not finite
+REQUIRED: dict[str, Any] = {
+    "iteration": Annotated[int, Within(0, 2**53)],
+    "env_steps": Annotated[int, Within(0, 2**63 - 1)],
+    "return/pre": Number,
+    "return/post": Number,
+}
+
+
+def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """The rows of a metrics.jsonl, and their lines. The last line may be torn, and does not count then.
+
+    Raises UsageError, naming the line, for anything that a run does not write; OSError if there is no such file.
+    """
+    rows: list[dict[str, Any]] = []
+    lines: list[bytes] = []
+    with path.open("rb") as file:
+        while (line := file.readline(MAX_LINE)).endswith(b"\n"):
+            label = f"{path}: line {len(rows) + 1}"
+            try:
+                row = parse_json(line.decode())
+            except (DocumentError, UnicodeDecodeError) as error:
+                raise UsageError(f"{label}: got what cannot be read ({error}), allowed: metrics of a run") from error
+            rows.append(_checked(row, label))
+            lines.append(line)
+            if len(rows) > 1 and rows[-2]["iteration"] >= rows[-1]["iteration"]:
+                got = f"iteration {rows[-1]['iteration']} after iteration {rows[-2]['iteration']}"
+                raise UsageError(f"{label}: got {got}, allowed: rows in their order")
+        if len(line) == MAX_LINE:
+            raise UsageError(f"{path}: line {len(rows) + 1}: got more than {MAX_LINE} bytes, allowed: metrics")
+    return rows, lines
+
+
+def _checked(row: Any, label: str) -> dict[str, Any]:
+    """The row with every number in its type. Raises UsageError."""
+    if not isinstance(row, dict):
+        raise UsageError(f"{label}: got a {type(row).__name__}, allowed: metrics of a run")
+    missing = next((name for name in REQUIRED if name not in row), None)
+    if missing:
+        raise UsageError(f"{label}: got no {missing!r}, allowed: metrics of a run")
+    # A metric that an algorithm adds is a number, or whether something is so.
+    return {
+        name: value
+        if isinstance(value, bool) and name not in REQUIRED
+        else check_value(f"{label}: {name}", value, REQUIRED.get(name, Number))
+        for name, value in row.items()
+    }

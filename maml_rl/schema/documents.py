@@ -1,0 +1,119 @@
+"""JSON and YAML within limits: a document that is too large, nested too deep, or of another kind is refused at once."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 100_000_000
+MAX_YAML = 1_000_000  # characters: it is parsed at a tenth of JSON's rate
+MAX_ITEMS = 1_000_000  # of a YAML document, with each alias in place
+MAX_DEPTH = 20
+
+
+class DocumentError(ValueError):
+    """A document that cannot be read. The message is the reason, in a few words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(" ".join(reason.split())[:200])
+
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, ten times as fast, if PyYAML has it
+
+
+class _UniqueKeyLoader(_Loader):
+    """The safe loader, for which a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises DocumentError if there is none, or too much of it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise DocumentError(f"it is larger than {MAX_BYTES} bytes")
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise DocumentError("it is not a text file") from error
+    except (OSError, ValueError) as error:  # a ValueError if the path has a zero byte
+        raise DocumentError(getattr(error, "strerror", None) or str(error)) from error
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. Raises DocumentError."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise DocumentError(str(error)) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    _measure(value, _children)
+    return value
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text. Raises DocumentError, also if its aliases stand for more than MAX_ITEMS items."""
+    if len(text) > MAX_YAML:
+        raise DocumentError(f"it has more than {MAX_YAML} characters")
+    try:
+        loader = _UniqueKeyLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _measure(node, _child_nodes)
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except DocumentError:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+        raise DocumentError(str(error).replace('in "<unicode string>", ', "")) from error
+
+
+def _too_deep() -> DocumentError:
+    return DocumentError(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _child_nodes(node: yaml.Node) -> Iterable[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return (part for pair in node.value for part in pair)
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
+
+
+def _measure(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
+    """Raise DocumentError if a tree is nested too deep or has too many items, a shared part counted wherever it stands.
+
+    Takes time in proportion to the parts alone, each of which is seen once.
+    """
+    seen: dict[int, tuple[int, int]] = {}  # of each part: its items, and how deep they are nested
+
+    def measure(part: Any, depth: int) -> tuple[int, int]:
+        if id(part) in seen:
+            return seen[id(part)]
+        if depth > MAX_DEPTH:  # also of a part that contains itself
+            raise _too_deep()
+        items, height = 1, 0
+        for child in children(part):
+            of_child, height_of_child = measure(child, depth + 1)
+            items, height = items + of_child, max(height, 1 + height_of_child)
+        seen[id(part)] = items, height
+        return items, height
+
+    items, height = measure(root, 0)
+    if height > MAX_DEPTH:
+        raise _too_deep()
+    if items > MAX_ITEMS and isinstance(root, yaml.Node):
+        raise DocumentError(f"its aliases stand for {items:.1g} items" if items > 10 * MAX_ITEMS else "it is too large")
