@@ -55,12 +55,13 @@ def small(command: str, folder: Path) -> list[str]:
 
 
 def prepare(folder: Path) -> None:
-    """What the commands find: the shipped files, the class of docs/own-tasks.md, and runs."""
+    """What the commands find: the shipped files, the classes of docs/own-tasks.md, and runs."""
     for name in ("benchmarks", "configs", "checkpoints", "Makefile", "pyproject.toml", "constraints.txt"):
         (folder / name).symlink_to(ROOT / name)
-    own = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "own-tasks.md").read_text(), re.DOTALL)
+    own = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (ROOT / "docs" / "own-tasks.md").read_text(), re.DOTALL)
     assert own
-    (folder / "my_module.py").write_text(own[1])
+    for name, code in own:
+        (folder / name).write_text(code)
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import torch
 
 import maml_rl
 from maml_rl import evaluate
+from maml_rl.envs import KeyedGenerator, make_family
 from maml_rl.train import main
 from tests.envs.tasks_for_tests import NAME
 from tests.maml_rl.test_train import TINY, assert_same_tensors, checkpoint_bytes, metrics, without_times
@@ -22,13 +23,15 @@ ENV = "my_module:MyTasks"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """Where the documentation's example lies, and where the commands are run."""
-    [example] = examples("docs/own-tasks.md")
-    assert len(example.splitlines()) <= 40
-    (tmp_path / "my_module.py").write_text(example)
+    """Where the documentation's examples lie, and where the commands are run."""
+    for example in examples("docs/own-tasks.md"):
+        head, *lines = example.splitlines()
+        assert len(lines) < 40
+        path = tmp_path / head.removeprefix("# ")
+        path.write_text(example)
+        monkeypatch.delitem(sys.modules, path.stem, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_module", raising=False)
     return tmp_path
 
 
@@ -80,6 +83,16 @@ def test_the_readme_s_example_trains_resumes_and_evaluates(folder, capsys) -> No
     adapted = maml_rl.adapt(policy, 0.5, episodes=2)
     assert not torch.equal(adapted.theta, policy.theta)
     assert maml_rl.roll_out(adapted, 0.5, episodes=2).mean_return() > 1
+
+
+def test_other_tasks_of_a_built_in_family(folder) -> None:
+    env = "fast_cheetahs:FastCheetahs"
+    assert make_family(env).sample_tasks(20, KeyedGenerator(0)).max() > 2.5  # m/s; the family's own go to 2
+    assert main(["--env", env, *TINY, "--iterations", "1", "--run-dir", "run"]) == 0
+    assert len(metrics(Path("run"))) == 1
+    policy = maml_rl.load("run", env=env)
+    slow, fast = (maml_rl.roll_out(policy, speed, episodes=2).mean_return() for speed in (0.0, 4.0))
+    assert slow - fast > 20  # 10 steps of an untrained policy, which stands
 
 
 def test_a_checkpoint_alone_runs_no_code(folder, capsys) -> None:
