@@ -44,7 +44,8 @@ class MetaPolicy:
     def act(self, observation: np.ndarray, seed: int | None = None) -> np.ndarray | int:
         """The action [A] of an observation [O], in units of the policy's output; or the number of a choice.
 
-        The most probable one, or with `seed` a draw keyed by it. Raises ValueError for an observation of another size.
+        Numbers [components] of an action of several choices. The most probable one, or with `seed` a draw keyed by it.
+        Raises ValueError for an observation of another size.
         """
         x = torch.as_tensor(observation, dtype=torch.float32)
         if x.shape != (self.policy.observation_size,):
@@ -58,7 +59,11 @@ class MetaPolicy:
 
     def _as_action(self, actions: Tensor) -> np.ndarray | int:
         """The only one of actions [1, 1, A]."""
-        return int(actions.argmax()) if self.policy.discrete else actions[0, 0].numpy()
+        action, choices = actions[0, 0], self.policy.choices
+        if not choices:
+            return action.numpy()
+        numbers = [int(one_hot.argmax()) for one_hot in action.split(choices)]
+        return np.array(numbers) if len(numbers) > 1 else numbers[0]
 
 
 def load(path: str | Path, env: str | None = None) -> MetaPolicy:

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.samples import Samples
@@ -26,8 +27,9 @@ def draw_samples() -> Callable[..., Samples]:
         mask = torch.rand(num_tasks, num_steps, generator=generator) < 0.8
         mask[:, 0] = True
         actions = normal(num_tasks, num_steps, policy.action_size)
-        if policy.discrete:
-            actions = torch.nn.functional.one_hot(actions.argmax(dim=-1), policy.action_size).double()
+        if policy.choices:
+            parts = actions.split(policy.choices, dim=-1)
+            actions = torch.cat([one_hot(part.argmax(dim=-1), part.shape[-1]) for part in parts], dim=-1).double()
         return Samples(
             inputs=normal(num_tasks, num_steps, policy.observation_size),
             actions=actions,

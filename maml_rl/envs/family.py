@@ -15,7 +15,7 @@ class Family(Protocol):
 
     observation_size: int  # O
     action_size: int  # A
-    discrete: bool  # whether an action is a choice among A: a one-hot vector
+    choices: tuple[int, ...]  # of each component of a discrete action, one-hot vectors in a row [A]; () if continuous
     action_bound: float  # of each component of an action, in units of the policy's output: beyond it `step` clips
     task_shape: tuple[int, ...]  # of one task, a row of `tasks`
     task_bound: float  # no number of a task that somebody gives may be larger

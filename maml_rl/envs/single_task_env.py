@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces.utils import flatten
 from gymnasium.utils import EzPickle
 
 from maml_rl import envs
@@ -20,7 +21,7 @@ class SingleTaskEnv(gymnasium.Env, EzPickle):
     """One episode at a time of one task of a family. Equals the batched family step by step.
 
     Observations and actions are the family's: [O] float64, and [A] in the units of a policy's output, within the bounds
-    beyond which the family clips, or the number of a choice. Episodes have no time limit here: `gymnasium.make` adds
+    beyond which the family clips, or the numbers of choices. Episodes have no time limit here: `gymnasium.make` adds
     it. A copy, and a pickle, is a new environment of the same arguments and the same fixed task: it has to be reset.
     """
 
@@ -53,7 +54,12 @@ class SingleTaskEnv(gymnasium.Env, EzPickle):
         self.render_mode = render_mode
         self.observation_space = Box(-np.inf, np.inf, (self._family.observation_size,), np.float64)
         bound, size = self._family.action_bound, self._family.action_size
-        self.action_space = Discrete(size) if self._family.discrete else Box(-bound, bound, (size,), np.float64)
+        if not self._family.choices:
+            self.action_space = Box(-bound, bound, (size,), np.float64)
+        elif len(self._family.choices) == 1:
+            self.action_space = Discrete(size)
+        else:
+            self.action_space = MultiDiscrete(list(self._family.choices))
         self.set_task(task)
         self._task: torch.Tensor | None = None  # of the present episode
         self._states: list[torch.Tensor] = []  # of the present episode, if there are pictures
@@ -89,10 +95,10 @@ class SingleTaskEnv(gymnasium.Env, EzPickle):
 
     def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
         space = self.action_space
-        if isinstance(space, Discrete):
+        if not isinstance(space, Box):
             if not space.contains(action):
-                raise ValueError(f"action: got {action!r}, allowed: 0 to {space.n - 1}")
-            row = np.eye(space.n)[action]
+                raise ValueError(f"action: got {action!r}, allowed: {space}")
+            row = np.asarray(flatten(space, action), dtype=np.float64)
         else:
             row = np.asarray(action, dtype=np.float64)
             if row.shape != space.shape or not np.isfinite(row).all():

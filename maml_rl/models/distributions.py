@@ -1,6 +1,7 @@
 """Distributions over actions, one per step, of many tasks at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from math import log, pi
 from typing import NamedTuple
 
@@ -50,9 +51,14 @@ class Gaussian(NamedTuple):
 
 
 class Categorical(NamedTuple):
-    """Distributions over A choices, one per step. An action is a one-hot vector [A]. Also holds a (co)tangent."""
+    """Distributions over A choices, one per step. An action is a one-hot vector [A]. Also holds a (co)tangent.
 
-    logits: Tensor  # [M, N, A], up to a constant for each step
+    `categorical(sizes)` makes the kind for actions of several components, which are independent of each other. Its
+    parameters [A] and actions [A] are those of all components, one after another, and A is the sum of the sizes.
+    """
+
+    logits: Tensor  # [M, N, A], up to a constant for each step and component
+    sizes = tuple[int, ...]()  # choices of each component; of a single one if empty. No annotation: it is no field
 
     @staticmethod
     def draw_noise(generator: KeyedGenerator, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -61,39 +67,61 @@ class Categorical(NamedTuple):
 
     def mode(self) -> Tensor:
         """The most probable actions [M, N, A]."""
-        return torch.zeros_like(self.logits).scatter_(-1, self.logits.argmax(dim=-1, keepdim=True), 1.0)
+        return self._by_component(
+            lambda logits: torch.zeros_like(logits).scatter_(-1, logits.argmax(dim=-1, keepdim=True), 1.0), self.logits
+        )
 
     def sample(self, noise: Tensor) -> Tensor:
         """Map noise [M, N, A], which the caller drew with `draw_noise`, to actions [M, N, A].
 
-        The largest of the logits plus Gumbel noise wins.
+        The largest of a component's logits plus Gumbel noise wins.
         """
         smallest = torch.finfo(noise.dtype).tiny
         gumbel = -(-noise.clamp(min=smallest).log()).clamp(min=smallest).log()
-        return Categorical(self.logits + gumbel).mode()
+        return type(self)(self.logits + gumbel).mode()
 
     def log_prob(self, actions: Tensor) -> Tensor:
-        """log pi(a|s) [M, N] of one-hot actions [M, N, A]."""
-        return (actions * self.logits.log_softmax(dim=-1)).sum(dim=-1)
+        """log pi(a|s) [M, N] of one-hot actions [M, N, A]: the sum over components."""
+        return (actions * self.log_p()).sum(dim=-1)
 
     def kl_to(self, new: "Categorical") -> Tensor:
-        """KL(self || new) [M, N] in nats."""
-        log_p, log_q = self.logits.log_softmax(dim=-1), new.logits.log_softmax(dim=-1)
+        """KL(self || new) [M, N] in nats, summed over components."""
+        log_p, log_q = self.log_p(), new.log_p()
         return (log_p.exp() * (log_p - log_q)).sum(dim=-1)
 
     def entropy(self) -> Tensor:
-        """[M, N], nats."""
-        log_p = self.logits.log_softmax(dim=-1)
+        """[M, N], nats, summed over components."""
+        log_p = self.log_p()
         return -(log_p.exp() * log_p).sum(dim=-1)
 
     def fisher(self, tangent: "Categorical") -> "Categorical":
-        """The Fisher information of one step's logits, diag(p) - p p^T, times a tangent.
+        """The Fisher information of one step's logits, a block diag(p) - p p^T for each component, times a tangent.
 
         It is the Hessian of KL(self || .) at self.
         """
-        p = self.logits.softmax(dim=-1)
+        p = self._by_component(lambda logits: logits.softmax(dim=-1), self.logits)
         weighted = p * tangent.logits
-        return Categorical(weighted - p * weighted.sum(dim=-1, keepdim=True))
+        totals = self._by_component(lambda each: each.sum(dim=-1, keepdim=True).expand_as(each), weighted)
+        return type(self)(weighted - p * totals)
+
+    def log_p(self) -> Tensor:
+        """Logarithms of the choices' probabilities [M, N, A], which sum to one over each component."""
+        return self._by_component(lambda logits: logits.log_softmax(dim=-1), self.logits)
+
+    def _by_component(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """A function [M, N, size] -> [M, N, size] of each component's part of x [M, N, A]."""
+        if not self.sizes:
+            return function(x)
+        return torch.cat([function(part) for part in x.split(self.sizes, dim=-1)], dim=-1)
+
+
+@cache
+def categorical(sizes: tuple[int, ...]) -> type[Categorical]:
+    """Independent categoricals, one for each component of an action, which has that many choices.
+
+    A class of its own for the same sizes: a distribution's only part is the logits, as `with_parts` needs it.
+    """
+    return Categorical if len(sizes) == 1 else type("Categorical", (Categorical,), {"sizes": sizes, "__slots__": ()})
 
 
 Distribution = Gaussian | Categorical

@@ -12,13 +12,13 @@ from torch import Tensor
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models import mlp_derivatives
 from maml_rl.models.derivatives import Derivatives
-from maml_rl.models.distributions import Categorical, Distribution, Gaussian
+from maml_rl.models.distributions import Distribution, Gaussian, categorical
 from maml_rl.models.narrow_products import add_product
 
 
 @dataclass(frozen=True)
 class MlpPolicy:
-    """A multi-layer perceptron gives the mean of a Gaussian, or the logits of a categorical distribution.
+    """A multi-layer perceptron gives the mean of a Gaussian, or the logits of categorical distributions.
 
     A Gaussian's log standard deviations are parameters that do not depend on the state. Each is floored at
     `min_log_std`: below it the standard deviation no longer changes.
@@ -31,7 +31,10 @@ class MlpPolicy:
     init_log_std: float = 0.0
     min_log_std: float = log(1e-6)
     output_scale: float = 1.0  # of the output layer's initial weights
-    discrete: bool = False  # whether actions are one of `action_size` choices
+    choices: tuple[int, ...] = ()  # of each component of a discrete action, `action_size` in all; () for a Gaussian
+
+    def __post_init__(self) -> None:
+        assert not self.choices or sum(self.choices) == self.action_size, (self.choices, self.action_size)
 
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -41,7 +44,7 @@ class MlpPolicy:
         for layer, (size_in, size_out) in enumerate(pairwise(sizes)):
             shapes[f"layer{layer}.weight"] = (size_in, size_out)
             shapes[f"layer{layer}.bias"] = (size_out,)
-        if not self.discrete:
+        if not self.choices:
             shapes["log_std"] = (self.action_size,)
         return shapes
 
@@ -77,17 +80,17 @@ class MlpPolicy:
 
     def over_actions(self, *parameters: Tensor) -> Distribution:
         """The policy's kind of distribution, of the network's output [M, N, A] and the result of `shared`."""
-        return Categorical(*parameters) if self.discrete else Gaussian(*parameters)
+        return categorical(self.choices)(*parameters) if self.choices else Gaussian(*parameters)
 
     def shared(self, theta_M: Tensor) -> tuple[Tensor, ...]:
         """The distribution's parameters that are the same in all states: log_std [M, 1, A] of a Gaussian."""
-        if self.discrete:
+        if self.choices:
             return ()
         return (self.unflatten(theta_M)["log_std"][:, None].clamp(min=self.min_log_std),)
 
     def active(self, theta_M: Tensor) -> list[Tensor]:
         """For each part of `shared` [M, 1, A]: 1 if it follows its parameter, 0 if it is at its floor."""
-        if self.discrete:
+        if self.choices:
             return []
         log_std = self.unflatten(theta_M.detach())["log_std"][:, None]
         return [(log_std >= self.min_log_std).to(theta_M.dtype)]

@@ -20,7 +20,7 @@ def families(variant: Literal["maml", "promp"]) -> str:
         if not (presets / f"{name}.yaml").exists():
             continue
         family = envs.make_family(name, variant)
-        action = f"{family.action_size} choices" if family.discrete else str(family.action_size)
+        action = f"{family.action_size} choices" if family.choices else str(family.action_size)
         sizes = [str(family.observation_size), action, str(family.horizon), f"{family.dt:g}"]
         rows.append([name, row.task, row.range, *sizes, row.source])
     return text_table(rows)

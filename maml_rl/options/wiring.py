@@ -116,7 +116,7 @@ def make_model(config: Config, family: Family) -> MlpPolicy:
         config.init_log_std,
         config.min_log_std,
         config.output_scale,
-        family.discrete,
+        family.choices,
     )
 
 

@@ -18,14 +18,13 @@ def return_metrics(rollouts: Rollouts, theta: Tensor) -> Metrics:
     """
     sums = _sums_over_ranks(rollouts, theta)
     pre, last = sums[0], sums[-1]
-    discrete = rollouts.model.discrete
     metrics: Metrics = {
         "env_steps": round(sum(each["steps"] for each in sums)),
         "return/pre": _ratio(pre["return"], pre["episodes"]),
         "return/post": _ratio(last["return"], last["episodes"]),
         **(
             {"policy/entropy": _ratio(last["entropy"], last["tasks"])}
-            if discrete
+            if rollouts.model.choices
             else {"policy/std": rollouts.model.mean_std(theta), "actions/outside": _ratio(pre["outside"], pre["steps"])}
         ),
         "observations/rms": _ratio(pre["observation_squares"], pre["steps"]) ** 0.5,
@@ -66,7 +65,7 @@ def _ratio(total: float, count: float) -> float:
 
 def _entropy(rollouts: Rollouts, theta: Tensor) -> float:
     """Mean entropy (nats) of theta in each task's last states, summed over tasks; 0 for a Gaussian: its std says it."""
-    if not rollouts.model.discrete:
+    if not rollouts.model.choices:
         return 0.0
     last = rollouts.trajectories[max(rollouts.trajectories)]
     with torch.no_grad():

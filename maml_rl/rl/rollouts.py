@@ -64,9 +64,8 @@ class Rollouts:
         """The error in words for the user."""
         number, task = self.draws.first_task + error.task + 1, self.family.describe(self.tasks[error.task])
         steps = f"after {k} gradient step{'s' * (k != 1)}"
-        largest = max(
-            [error.largest, *(magnitude(each.observations[error.task]) for each in self.trajectories.values())]
-        )
+        seen = [magnitude(each.observations[error.task]) for each in self.trajectories.values()]
+        largest = max([error.largest, *seen])
         if largest > LARGE:
             advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower --inner-lr"
         else:

@@ -94,7 +94,7 @@ def _roll_out(
     M, E, horizon = out.rewards.shape
     device, dtype = actor.theta_M.device, actor.theta_M.dtype
     observations_t = simulation.reset(tasks, generator)  # [M, E, O]
-    kind = Categorical if family.discrete else Gaussian
+    kind = Categorical if family.choices else Gaussian
     noise = kind.draw_noise(generator, (M, E, horizon, family.action_size), dtype).movedim(2, 0).to(device).contiguous()
     memory: Memory = None
     times = torch.zeros(M, E, dtype=torch.int64, device=device)

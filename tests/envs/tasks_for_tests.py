@@ -6,7 +6,7 @@ import signal
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Sequence, Tuple
 
 NAME = "tests.envs.tasks_for_tests"
 
@@ -53,6 +53,39 @@ class Tasks:
 class Choices(Tasks):
     class env(Counter):
         action_space = Discrete(3, start=5)
+
+
+class Exact(Counter):
+    """Takes actions of its space only."""
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        assert action.dtype == self.action_space.dtype
+        return super().step(action)
+
+
+class ManyActions(Tasks):
+    class env(Exact):
+        action_space = MultiDiscrete(np.array([[2, 3]]), dtype=np.int32, start=np.array([[0, 5]]))
+
+
+class Buttons(Tasks):
+    class env(Exact):
+        action_space = MultiBinary((2, 2))
+
+
+class Parts(Tasks):
+    """Observes its step and its task in parts, of every kind of space that is of a fixed size."""
+
+    class env(Counter):
+        observation_space = Dict(  # type: ignore[assignment]
+            step=Discrete(9, start=-1),
+            more=Tuple((Box(-1, 1, (1, 2)), MultiDiscrete([2, 3]), MultiBinary(2))),
+        )
+
+        def observe(self, action):
+            numbers = [[np.float32(self.task), 0.5]]
+            return {"step": self.t, "more": (numbers, np.array([1, self.t % 3]), np.array([0, 1], dtype=np.int8))}
 
 
 class Arrays(Tasks):
@@ -182,14 +215,29 @@ class Arguments(Tasks):
         pass
 
 
-class ManyActions(Tasks):
+class PairOfActions(Tasks):
     class env(Counter):
-        action_space = MultiDiscrete([2, 3])
+        action_space = Tuple((Discrete(2), Discrete(3)))
 
 
-class DictObservations(Tasks):
+class NoActions(Tasks):
     class env(Counter):
-        observation_space = Dict(x=Box(0, 1))  # type: ignore[assignment]
+        action_space = MultiDiscrete(np.zeros((0,), dtype=int))
+
+
+class GraphObservations(Tasks):
+    class env(Counter):
+        observation_space = Dict(x=Graph(Box(0, 1), None))  # type: ignore[assignment]
+
+
+class SequenceObservations(Tasks):
+    class env(Counter):
+        observation_space = Sequence(Discrete(2))  # type: ignore[assignment]
+
+
+class EmptyObservations(Tasks):
+    class env(Counter):
+        observation_space = Dict()  # type: ignore[assignment]
 
 
 class Ragged(Tasks):
@@ -237,6 +285,34 @@ class Flat(Tasks):
     class env(Counter):
         def observe(self, action):
             return super().observe(action)[0]
+
+
+class LacksPart(Tasks):
+    class env(Parts.env):
+        def observe(self, action):
+            return {"step": self.t}
+
+
+class WrongPart(Tasks):
+    """Its second choice, at the third step, is one that its space does not have."""
+
+    class env(Parts.env):
+        def observe(self, action):
+            step, (numbers, _, bits) = super().observe(action).values()
+            return {"step": step, "more": (numbers, np.array([1, self.t]), bits)}
+
+
+class SmallPart(Tasks):
+    class env(Parts.env):
+        def observe(self, action):
+            step, (_, *rest) = super().observe(action).values()
+            return {"step": step, "more": (np.zeros(1), *rest)}
+
+
+class NoNumbers(Tasks):
+    class env(Counter):
+        def observe(self, action):
+            return {"x": super().observe(action)}
 
 
 class UnpicklableError(Exception):

@@ -21,7 +21,7 @@ def env(request) -> Played:
 def random_actions(env: Played, steps: int, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     actions = torch.randn(steps, M, E, env.action_size, generator=generator, dtype=env.dtype)
-    return torch.nn.functional.one_hot(actions.argmax(dim=-1)).to(env.dtype) if env.discrete else actions
+    return torch.nn.functional.one_hot(actions.argmax(dim=-1)).to(env.dtype) if env.choices else actions
 
 
 def roll_out(
@@ -75,7 +75,7 @@ def test_the_task_matters(env: Played) -> None:
     actions = random_actions(env, 10)
     first, second = roll_out(env, one, actions), roll_out(env, other, actions)
     differs = [not torch.equal(left, right) for left, right in zip(first[1], second[1], strict=True)]
-    assert any(differs) if env.discrete else all(differs)  # a bandit pays 0 or 1
+    assert any(differs) if env.choices else all(differs)  # a bandit pays 0 or 1
 
 
 def test_actions_matter_and_are_clipped(env: Played) -> None:
@@ -144,6 +144,6 @@ def test_an_oracle_is_the_same_family_told_its_task(env: Played) -> None:
     assert told.observation_size == env.observation_size + size
     assert torch.equal(oracle[0][..., :-size], plain[0])
     assert (oracle[0][..., -size:] == tasks.flatten(1)[:, None]).all()
-    assert told.discrete == env.discrete
+    assert told.choices == env.choices
     assert torch.equal(oracle[1], plain[1])
     assert torch.equal(oracle[2], plain[2])

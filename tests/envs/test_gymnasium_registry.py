@@ -18,6 +18,7 @@ from maml_rl.envs.gymnasium_registry import FAMILIES
 from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.envs.single_task_env import SingleTaskEnv
 from tests.envs.played import played
+from tests.envs.tasks_for_tests import NAME
 
 
 @pytest.fixture(params=[name for name, _ in FAMILIES.values()])
@@ -56,7 +57,7 @@ def test_equals_the_family(family: str) -> None:
     for _ in range(alone.horizon):
         action = env.action_space.sample()
         observation, reward, terminated, truncated, _ = env.step(action)
-        row = np.eye(alone.action_size)[action] if alone.discrete else action
+        row = np.eye(alone.action_size)[action] if alone.choices else action
         expected = alone.step(torch.from_numpy(row)[None, None])
         np.testing.assert_array_equal(observation, expected[0][0, 0])
         assert (reward, terminated) == (expected[1].item(), expected[2].item())
@@ -233,3 +234,13 @@ def test_actions_that_cannot_be(family: str, action) -> None:
     env.reset(seed=0)
     with pytest.raises(ValueError, match="action: got"):
         env.step(action)
+
+
+def test_an_action_of_several_choices() -> None:
+    env = SingleTaskEnv(f"{NAME}:ManyActions")
+    assert env.action_space == gymnasium.spaces.MultiDiscrete([2, 3])
+    env.reset(seed=0)
+    observation, reward, *_ = env.step(np.array([1, 2]))
+    assert (observation[2], reward) == (7, 1)  # the last choice of the second component, which begins at 5
+    with pytest.raises(ValueError, match="action: got"):
+        env.step(np.array([1, 3]))

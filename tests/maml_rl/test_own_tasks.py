@@ -1,5 +1,6 @@
 """A class of the user's, through the commands and the Python interface: the documented example, and failing ones."""
 
+import math
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -113,6 +115,23 @@ def test_success_is_reported(tmp_path) -> None:
     assert main(["--env", f"{NAME}:Tasks", *TINY, "--iterations", "1", "--run-dir", str(tmp_path / "run")]) == 0
     [row] = metrics(tmp_path / "run")
     assert row["success/pre"] == row["success/post"] == 1
+
+
+@pytest.mark.parametrize("name", ["ManyActions", "Buttons", "Parts"])
+def test_other_spaces_train(tmp_path, name) -> None:
+    env = f"{NAME}:{name}"
+    assert main(["--env", env, *TINY, "--iterations", "2", "--run-dir", str(tmp_path / "run")]) == 0
+    rows = metrics(tmp_path / "run")
+    policy = maml_rl.load(tmp_path / "run", env=env)
+    actions = [policy.act(np.zeros(policy.policy.observation_size), seed=seed) for seed in range(50)]
+    if name == "Parts":
+        assert rows[1]["policy/std"] > 0
+        return
+    sizes = policy.policy.choices
+    assert 0 < rows[1]["policy/entropy"] <= sum(map(math.log, sizes))
+    assert np.min(actions, axis=0).tolist() == [0] * len(sizes)
+    assert np.max(actions, axis=0).tolist() == [size - 1 for size in sizes]
+    assert actions[0].dtype == np.int64
 
 
 @pytest.mark.parametrize(

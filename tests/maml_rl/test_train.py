@@ -252,7 +252,7 @@ def test_the_list_of_families_says_what_they_are(variant, capsys) -> None:
         observation, action, horizon, dt, source = (row[column:].split("  ")[0] for column in columns)
         assert int(observation) == env.observation_size
         assert action.split()[0] == str(env.action_size)
-        assert ("choices" in action) == env.discrete
+        assert ("choices" in action) == bool(env.choices)
         assert (int(horizon), float(dt)) == (env.horizon, pytest.approx(env.dt))
         assert source == envs.ENVS[name].source
 

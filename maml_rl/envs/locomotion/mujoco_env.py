@@ -109,7 +109,7 @@ class Body(Protocol):
 class MujocoFamily:
     """A body that is to reach a goal, or one body for each task that is to reach the same."""
 
-    discrete = False
+    choices: tuple[int, ...] = ()
     truncates = False
     task_parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
 

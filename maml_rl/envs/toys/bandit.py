@@ -23,12 +23,12 @@ class Bandit:
     action_bound = 1.0
     horizon = 10
     dt = 0.5  # s, by convention
-    discrete = True
     terminates = False
     truncates = False
 
     def __init__(self, num_arms: int) -> None:
         self.action_size = num_arms
+        self.choices: tuple[int, ...] = (num_arms,)
         self.task_shape: tuple[int, ...] = (num_arms,)
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:

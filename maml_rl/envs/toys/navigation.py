@@ -30,7 +30,7 @@ class Navigation2D:
     task_shape: tuple[int, ...] = (2,)
     horizon = 100
     dt = 0.1  # s, by convention: the family has no physics. Full speed is then 1 m/s per axis.
-    discrete = False
+    choices: tuple[int, ...] = ()
     terminates = True
     truncates = False
 

@@ -29,7 +29,7 @@ class TabularMdp:
     task_shape: tuple[int, ...] = (STATES, ACTIONS, STATES + 1)
     horizon = 10
     dt = 0.5  # s, by convention
-    discrete = True
+    choices: tuple[int, ...] = (ACTIONS,)
     terminates = False
     truncates = False
 

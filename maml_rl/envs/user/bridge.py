@@ -6,7 +6,7 @@ from math import inf, prod
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from torch import Tensor
 
 from maml_rl.envs.errors import FamilyError
@@ -16,6 +16,7 @@ from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.envs.pictures.renderer import Renderer
 from maml_rl.envs.simulation import Step, check_tasks
 from maml_rl.envs.start_states import StartStates
+from maml_rl.envs.user.observations import count_numbers
 from maml_rl.envs.user.user_class import draw_tasks, load_user_tasks, make_env
 from maml_rl.envs.user.worker import COLUMNS, REWARD, SUCCESS, TERMINATED, TRUNCATED
 from maml_rl.envs.user.worker_pool import WorkerPool
@@ -27,9 +28,9 @@ MAX_SEED = 2**31
 class GymnasiumFamily:
     """The family of a class "module:Class", with `make_env()`, `sample_tasks(n, rng)` and `set_task(env, task)`.
 
-    Observations are the environment's, flattened. Actions: a choice among Discrete's; of a Box its components,
-    flattened, with +-1 for the full range if they are bounded, and as they are if not. dt is the environment's
-    own, or one frame of its pictures, or 1 s.
+    Observations are the environment's, flattened. Actions: a choice for each component of Discrete, MultiDiscrete and
+    MultiBinary; of a Box its components, with +-1 for the full range if they are bounded, and as they are if not; both
+    flattened. dt is the environment's own, or one frame of its pictures, or 1 s.
     """
 
     terminates = True
@@ -75,12 +76,13 @@ class GymnasiumFamily:
 
     def _read_spaces(self, probe: gymnasium.Env) -> None:
         observations, actions = probe.observation_space, probe.action_space
-        if not isinstance(observations, Box) or prod(observations.shape) == 0:
-            raise FamilyError(f"{self.name}: its observation space is {_words(observations)}, allowed: Box")
-        self.observation_size = prod(observations.shape)
-        self.discrete = isinstance(actions, Discrete)
-        if isinstance(actions, Discrete):
-            self.action_size, self.action_bound, self._lowest = int(actions.n), 1.0, int(actions.start)
+        self.observation_size = count_numbers(observations)
+        if not self.observation_size:
+            allowed = "a Box, Discrete, MultiDiscrete, MultiBinary, and a Dict or Tuple of them; no Graph, no Sequence"
+            raise FamilyError(f"{self.name}: its observation space is {_words(observations)}, allowed: {allowed}")
+        self.choices, self._lowest = _choices(actions)
+        if self.choices:
+            self.action_size, self.action_bound = sum(self.choices), 1.0
         elif isinstance(actions, Box) and prod(actions.shape) > 0 and np.issubdtype(actions.dtype, np.floating):
             self.action_size = prod(actions.shape)
             self._low, self._high = (
@@ -89,13 +91,14 @@ class GymnasiumFamily:
             self._bounded = self._low.isfinite() & self._high.isfinite()
             self.action_bound = 1.0 if self._bounded.all() else inf
         else:
-            allowed = "Discrete, Box of floats"
+            allowed = "Discrete, MultiDiscrete, MultiBinary, Box of floats"
             raise FamilyError(f"{self.name}: its action space is {_words(actions)}, allowed: {allowed}")
 
     def numbers(self, actions: Tensor) -> Tensor:
         """Translate the policy's output [M, E, A] into numbers [M, E, A'] of the user's action space."""
-        if self.discrete:
-            return self._lowest + actions.argmax(dim=-1, keepdim=True).double()
+        if self.choices:
+            chosen = [one_hot.argmax(dim=-1) for one_hot in actions.split(self.choices, dim=-1)]
+            return self._lowest + torch.stack(chosen, dim=-1).double()
         share = (actions.double().clamp(-1.0, 1.0) + 1) / 2  # of the full range
         scaled = torch.where(self._bounded, self._low + share * (self._high - self._low), actions.double())
         return scaled.clamp(self._low, self._high)
@@ -119,7 +122,7 @@ class GymnasiumSimulation:
         E = self.episodes_per_task
         if self._pool is None or not self._pool.close.alive:
             family = self.family
-            numbers = 1 if family.discrete else family.action_size
+            numbers = len(family.choices) or family.action_size
             sizes = (self.num_tasks * E, family.observation_size, numbers)
             self._pool = WorkerPool(family.name, *sizes, self._num_workers)
             self._pool.check_task(family.form.task(tasks[0].double().numpy()))
@@ -173,3 +176,15 @@ class GymnasiumSimulation:
 def _words(space: Space) -> str:
     """A space in a few words: "Box of int8, shape (2, 3)", or "Dict"."""
     return type(space).__name__ + (f" of {space.dtype}, shape {space.shape}" if space.dtype else "")
+
+
+def _choices(space: Space) -> tuple[tuple[int, ...], Tensor]:
+    """How many choices each component of an action has, and the number (float64) of its first one; none of a Box."""
+    if isinstance(space, Discrete):
+        sizes, lowest = [space.n], [space.start]
+    elif isinstance(space, MultiDiscrete):
+        sizes, lowest = space.nvec.flatten(), space.start.flatten()
+    else:
+        sizes = [2] * prod(space.shape) if isinstance(space, MultiBinary) else []
+        lowest = [0] * len(sizes)
+    return tuple(map(int, sizes)), torch.tensor([float(each) for each in lowest], dtype=torch.float64)

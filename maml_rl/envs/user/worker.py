@@ -14,9 +14,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces.utils import flatten
 from gymnasium.vector.async_vector_env import _async_worker
 
 from maml_rl.envs.errors import FamilyError
+from maml_rl.envs.user.observations import misfit
 from maml_rl.envs.user.user_class import UserTasks, load_user_tasks, make_env
 
 # Columns of a simulation's row behind its observation.
@@ -42,7 +44,7 @@ class Simulation:
     def __init__(self, name: str, tasks: UserTasks) -> None:
         self.env = make_env(name, tasks)
         self.ended = False
-        self._name, self._tasks = name, tasks
+        self._name, self._tasks, self._space = name, tasks, self.env.observation_space
         self._numpy = np.random.MT19937()
         self._python = random.getstate()
 
@@ -103,7 +105,15 @@ class Simulation:
         return float(np.asarray(said).item() > 0)
 
     def _write(self, row: np.ndarray, observation: Any) -> None:
-        numbers = np.asarray(observation, dtype=np.float64).reshape(-1)
+        space = self._space
+        if not isinstance(space, Box):
+            if fault := misfit(space, observation):
+                raise FamilyError(f"{self._name}: gave {fault}")
+            observation = flatten(space, observation)
+        try:
+            numbers = np.asarray(observation, dtype=np.float64).reshape(-1)
+        except (TypeError, ValueError) as error:
+            raise FamilyError(f"{self._name}: gave {misfit(space, observation)}") from error
         if len(numbers) != len(row) - COLUMNS:
             allowed = f"{len(row) - COLUMNS}, as its observation space has it"
             raise FamilyError(f"{self._name}: gave an observation of {len(numbers)} numbers, allowed: {allowed}")

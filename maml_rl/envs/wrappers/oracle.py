@@ -18,7 +18,7 @@ class OracleFamily:
         self.task_shape, self.horizon, self.dt = family.task_shape, family.horizon, family.dt
         self.task_bound, self.task_parts = family.task_bound, family.task_parts
         self.observation_size = family.observation_size + torch.Size(family.task_shape).numel()
-        self.action_size, self.action_bound, self.discrete = family.action_size, family.action_bound, family.discrete
+        self.action_size, self.action_bound, self.choices = family.action_size, family.action_bound, family.choices
         self.terminates, self.truncates = family.terminates, family.truncates
 
     def sample_tasks(self, num_tasks: int, generator: KeyedGenerator) -> Tensor:

@@ -55,7 +55,7 @@ def test_the_contract_at_any_number_of_workers(actions) -> None:
     draws = observations[0, ..., 3:].flatten()
     assert len(draws.unique()) == len(draws)
     assert not torch.equal(play(one, actions, key=2)[0][..., 3:], observations[..., 3:])
-    assert (one.observation_size, one.action_size, one.discrete, one.task_shape) == (6, 2, False, (1,))
+    assert (one.observation_size, one.action_size, one.choices, one.task_shape) == (6, 2, (), (1,))
     assert not one.diverged().any()
 
 
@@ -142,9 +142,43 @@ def test_bounded_actions_have_their_full_range_at_one_and_are_clipped() -> None:
 
 def test_choices_begin_where_the_space_does() -> None:
     env = bridge("Choices")
-    assert (env.action_size, env.discrete) == (3, True)
+    assert (env.action_size, env.choices) == (3, (3,))
     one_hot = torch.eye(3).double()[:, None, None].expand(-1, M, E, 3)
     assert play(env, one_hot)[1][:, 0, 0].tolist() == [5, 6, 7]
+
+
+def rows(*choices: int, sizes: tuple[int, ...]) -> torch.Tensor:
+    """The policy's output for an action of several choices, of all simulations [M, E, A]."""
+    row = torch.cat([torch.eye(size)[choice] for choice, size in zip(choices, sizes, strict=True)])
+    return row.double().expand(M, E, -1)
+
+
+def test_actions_of_several_choices() -> None:
+    """In the space's own numbers, type and shape, which the environment asserts."""
+    env = bridge("ManyActions")
+    assert (env.action_size, env.choices) == (5, (2, 3))
+    actions = [rows(*choices, sizes=(2, 3)) for choices in ((0, 0), (1, 2), (0, 1))]
+    observations, rewards, _ = play(env, torch.stack(actions))
+    assert rewards[:, 0, 0].tolist() == [0, 1, 0]
+    assert observations[1:, 0, 0, 2].tolist() == [5, 7, 6]
+    env = bridge("Buttons")
+    assert (env.action_size, env.choices) == (8, (2, 2, 2, 2))
+    actions = [rows(*choices, sizes=env.choices) for choices in ((0, 1, 1, 0), (1, 0, 0, 1))]
+    observations, rewards, _ = play(env, torch.stack(actions))
+    assert rewards[:, 0, 0].tolist() == [0, 1]
+    assert observations[1:, 0, 0, 2].tolist() == [0, 1]
+
+
+def test_observations_in_parts_are_flattened() -> None:
+    env = bridge("Parts")
+    assert env.observation_size == 9 + 2 + 5 + 2
+    observations, *_ = play(env, torch.zeros(3, M, E, 2))
+    tasks = env.sample_tasks(M, KeyedGenerator(0, 0)).float().double()
+    for t, row in enumerate(observations[:, 1, 0]):
+        step, more = row.split([9, 9])
+        assert more.tolist() == [tasks[1].item(), 0.5, 0, 1, *np.eye(3)[t % 3], 0, 1]
+        assert step.argmax() == t + 1
+        assert step.sum() == 1
 
 
 def test_an_ended_simulation_rests(actions) -> None:
@@ -156,7 +190,7 @@ def test_an_ended_simulation_rests(actions) -> None:
 
 
 def roll_out(env: Played) -> Trajectories:
-    policy = MlpPolicy(env.observation_size, env.action_size, (8,), discrete=env.discrete)
+    policy = MlpPolicy(env.observation_size, env.action_size, (8,), choices=env.choices)
     theta_M = policy.initial_parameters(KeyedGenerator(0)).expand(M, -1)
     tasks = env.sample_tasks(M, KeyedGenerator(0, 0))
     actor = FeedForward(policy, theta_M)
@@ -204,8 +238,11 @@ def test_no_process_is_left_and_none_begins_before_it_is_needed(actions) -> None
         ("UnpicklableError", "has no method make_env, sample_tasks, set_task"),
         ("NoSetTask", "has no method set_task"),
         ("Arguments", "missing a required argument: 'size'"),
-        ("ManyActions", "action space is MultiDiscrete of int64.* allowed: Discrete, Box of floats"),
-        ("DictObservations", "observation space is Dict, allowed: Box"),
+        ("PairOfActions", "action space is Tuple, allowed: Discrete, MultiDiscrete, MultiBinary, Box of floats"),
+        ("NoActions", "action space is MultiDiscrete"),
+        ("GraphObservations", "observation space is Dict, allowed: a Box, .* no Graph"),
+        ("SequenceObservations", "observation space is Sequence, allowed: a Box, .* no Sequence"),
+        ("EmptyObservations", "observation space is Dict, allowed: a Box, "),
         ("Ragged", r"a task of shape \(2,\), allowed: shape \(1,\)"),
         ("TooFew", r"sample_tasks\(3\) gave 1 tasks, allowed: 3"),
         ("Refuses", None),
@@ -234,6 +271,13 @@ def test_a_name_that_cannot_be(name) -> None:
         ("NanObservation", "step gave an observation that is NaN"),
         ("NanReward", "step gave a reward that is NaN"),
         ("Flat", "gave an observation of 3 numbers, allowed: 6"),
+        ("NoNumbers", r"gave observation = {'x': array.*, allowed: Box\(-inf, inf, \(2, 3\), float64\)$"),
+        ("LacksPart", r"gave observation = {'step': 0}, allowed: Dict\('step': Discrete\(9, start=-1\), 'more': "),
+        ("WrongPart", r"gave observation\['more'\]\[1\] = array\(\[1, 3\]\), allowed: MultiDiscrete\(\[2 3\]\)$"),
+        (
+            "SmallPart",
+            r"gave observation\['more'\]\[0\] = array\(\[0\.\]\), allowed: Box\(-1.0, 1.0, \(1, 2\), float32\)$",
+        ),
         ("OneEnv", "make_env gave the same environment twice"),
         ("OldReset", "reset gave only an observation, allowed: reset"),
         ("NoSeed", "its reset takes no seed, allowed: reset"),

@@ -57,15 +57,17 @@ def test_fisher_vector_product_against_finite_differences_of_the_kl(five_paramet
     torch.testing.assert_close(product, product.mT, rtol=1e-12, atol=1e-14)
 
 
-def test_a_categorical_policy_against_finite_differences(draw_samples) -> None:
-    policy = MlpPolicy(1, 3, (), discrete=True)  # three weights and three biases
+@pytest.mark.parametrize("choices", [(3,), (2, 3)], ids=str)
+def test_a_categorical_policy_against_finite_differences(draw_samples, choices) -> None:
+    policy = MlpPolicy(1, sum(choices), (), choices=choices)  # a weight and a bias for each logit
     before, after = [draw_samples(policy, seed=10)], draw_samples(policy, seed=20)
-    theta = torch.tensor([0.7, -0.2, 0.9, 0.1, -0.3, 0.4], dtype=torch.float64)
+    theta = torch.tensor([0.7, -0.2, 0.9, 0.1, -0.3, 0.4, 0.5, -0.6, 0.2, -0.1], dtype=torch.float64)
+    theta = theta[: policy.num_parameters]
     objective = objective_at(policy, theta, before, after, INNER_LR)
     gradient = finite_differences.gradient(lambda x: objective.evaluate(x)[0], theta)
     torch.testing.assert_close(objective.gradient, gradient, rtol=1e-7, atol=1e-9)
     fisher = finite_differences.hessian(lambda x: objective.evaluate(x)[1], theta)
-    product = torch.stack([objective.fisher_vector_product(e) for e in torch.eye(6, dtype=theta.dtype)])
+    product = torch.stack([objective.fisher_vector_product(e) for e in torch.eye(len(theta), dtype=theta.dtype)])
     torch.testing.assert_close(product, fisher, rtol=1e-5, atol=1e-6)
 
 

@@ -21,16 +21,17 @@ def precision(request):
     return request.param
 
 
-@pytest.fixture(params=["relu", "tanh", "tanh-discrete"])
+@pytest.fixture(params=["relu", "tanh", "tanh-2", "tanh-3-2"])
 def policy(request, hidden_sizes) -> MlpPolicy:
     # One of the two log_stds below is at its floor.
-    nonlinearity, *discrete = request.param.split("-")
-    return MlpPolicy(3, 2, hidden_sizes, nonlinearity, min_log_std=-0.5, discrete=bool(discrete))
+    nonlinearity, *sizes = request.param.split("-")
+    choices = tuple(map(int, sizes))
+    return MlpPolicy(3, sum(choices) or 2, hidden_sizes, nonlinearity, min_log_std=-0.5, choices=choices)
 
 
 def parameters(policy: MlpPolicy, seed: int, dtype: torch.dtype) -> torch.Tensor:
     theta_M = torch.stack([policy.initial_parameters(KeyedGenerator(seed, i)) for i in range(M)]).to(dtype)
-    if not policy.discrete:
+    if not policy.choices:
         theta_M[:, -2:] = torch.tensor([0.3, -0.8])
     return theta_M
 

@@ -2,49 +2,100 @@ import pytest
 import torch
 from torch.distributions import Categorical as Reference
 from torch.distributions import kl_divergence
+from torch.nn.functional import one_hot
 
 from maml_rl.envs import KeyedGenerator
-from maml_rl.models.distributions import Categorical
+from maml_rl.models.distributions import Categorical, categorical, with_parts
+
+SIZES = [(4,), (2, 3), (2, 2, 2), (1, 4)]
 
 
-def random_categorical(seed: int) -> Categorical:
-    return Categorical(2 * torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+@pytest.fixture(params=SIZES, ids=str)
+def sizes(request) -> tuple[int, ...]:
+    return request.param
 
 
-def test_categorical_log_prob_kl_and_entropy_equal_torch() -> None:
-    one, other = random_categorical(0), random_categorical(1)
-    choices = torch.arange(10).reshape(2, 5) % 4
-    actions = torch.nn.functional.one_hot(choices, 4).double()
-    reference = Reference(logits=one.logits)
-    torch.testing.assert_close(one.log_prob(actions), reference.log_prob(choices))
-    torch.testing.assert_close(one.kl_to(other), kl_divergence(reference, Reference(logits=other.logits)))
-    torch.testing.assert_close(one.entropy(), reference.entropy())
-    torch.testing.assert_close(one.log_prob(one.mode()), reference.logits.amax(dim=-1))
+def random_logits(size: int, seed: int) -> torch.Tensor:
+    return 2 * torch.randn(2, 5, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_categorical_fisher_is_the_hessian_of_the_kl() -> None:
-    one = random_categorical(0)
-    logits = one.logits[:1, :1]
+def random_categorical(sizes: tuple[int, ...], seed: int) -> Categorical:
+    return categorical(sizes)(random_logits(sum(sizes), seed))
+
+
+def references(distribution: Categorical, sizes: tuple[int, ...]) -> list[Reference]:
+    """PyTorch's distribution of each component."""
+    return [Reference(logits=part) for part in distribution.logits.split(sizes, dim=-1)]
+
+
+def one_hots(choices: list[torch.Tensor], sizes: tuple[int, ...]) -> torch.Tensor:
+    pairs = zip(choices, sizes, strict=True)
+    return torch.cat([one_hot(choice, size) for choice, size in pairs], dim=-1).double()
+
+
+def test_log_prob_kl_and_entropy_are_sums_of_torch_s(sizes) -> None:
+    one, other = random_categorical(sizes, 0), random_categorical(sizes, 1)
+    parts, others = references(one, sizes), references(other, sizes)
+    choices = [(torch.arange(10).reshape(2, 5) + i) % size for i, size in enumerate(sizes)]
+    log_probs = [part.log_prob(choice) for part, choice in zip(parts, choices, strict=True)]
+    kls = [kl_divergence(p, q) for p, q in zip(parts, others, strict=True)]
+    torch.testing.assert_close(one.log_prob(one_hots(choices, sizes)), sum(log_probs))
+    torch.testing.assert_close(one.kl_to(other), sum(kls))
+    torch.testing.assert_close(one.entropy(), sum(part.entropy() for part in parts))
+    torch.testing.assert_close(one.log_prob(one.mode()), sum(part.logits.amax(dim=-1) for part in parts))
+
+
+def test_fisher_is_the_hessian_of_the_kl(sizes) -> None:
+    kind = categorical(sizes)
+    logits = random_categorical(sizes, 0).logits[:1, :1]
+    size = logits.shape[-1]
 
     def kl(new: torch.Tensor) -> torch.Tensor:
-        return Categorical(logits).kl_to(Categorical(new)).sum()
+        return kind(logits).kl_to(kind(new)).sum()
 
     hessian = torch.autograd.functional.hessian(kl, logits)
     assert isinstance(hessian, torch.Tensor)
-    columns = [Categorical(logits).fisher(Categorical(e.expand(1, 1, 4))).logits[0, 0] for e in torch.eye(4).double()]
-    torch.testing.assert_close(torch.stack(columns), hessian.reshape(4, 4))
+    columns = [kind(logits).fisher(kind(e.expand(1, 1, size))).logits[0, 0] for e in torch.eye(size).double()]
+    torch.testing.assert_close(torch.stack(columns), hessian.reshape(size, size))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_categorical_draws_have_their_probabilities(dtype: torch.dtype) -> None:
-    logits = torch.tensor([0.0, 1.0, -1.0, 0.5], dtype=dtype)
-    noise = Categorical.draw_noise(KeyedGenerator(0), (1, 20_000, 4), dtype)
-    actions = Categorical(logits.expand(1, 20_000, 4)).sample(noise)
+def test_draws_have_their_probabilities_and_are_independent(dtype: torch.dtype) -> None:
+    sizes = (4, 2)
+    logits = torch.tensor([0.0, 1.0, -1.0, 0.5, 0.7, -0.7], dtype=dtype)
+    kind = categorical(sizes)
+    noise = kind.draw_noise(KeyedGenerator(0), (1, 20_000, 6), dtype)
+    actions = kind(logits.expand(1, 20_000, 6)).sample(noise)
     assert actions.dtype == dtype
-    assert torch.equal(actions.sum(dim=-1), torch.ones(1, 20_000, dtype=dtype))
-    torch.testing.assert_close(actions.mean(dim=(0, 1)), logits.softmax(dim=0), atol=0.01, rtol=0)
+    first, second = actions[0].split(sizes, dim=-1)
+    p, q = (part.softmax(dim=0) for part in logits.split(sizes))
+    for part in (first, second):
+        assert torch.equal(part.sum(dim=-1), torch.ones(20_000, dtype=dtype))
+    torch.testing.assert_close(first.mT @ second / 20_000, torch.outer(p, q), atol=0.01, rtol=0)
 
 
-def test_a_draw_of_zero_is_finite() -> None:
-    actions = Categorical(torch.zeros(1, 1, 3)).sample(torch.zeros(1, 1, 3))
-    assert actions.sum() == 1
+def test_a_single_component_is_computed_as_ever() -> None:
+    """To the bit, by the formulas of version 0.2.0: results do not depend on what other kinds of actions there are."""
+    assert categorical((4,)) is Categorical
+    one, other = (random_categorical((4,), seed) for seed in range(2))
+    noise = Categorical.draw_noise(KeyedGenerator(0), (2, 5, 4), torch.float64)
+    log_p, log_q, p = one.logits.log_softmax(-1), other.logits.log_softmax(-1), one.logits.softmax(-1)
+    weighted = p * other.logits
+    assert torch.equal(one.log_prob(other.mode()), (other.mode() * log_p).sum(-1))
+    assert torch.equal(one.kl_to(other), (log_p.exp() * (log_p - log_q)).sum(-1))
+    assert torch.equal(one.entropy(), -(log_p.exp() * log_p).sum(-1))
+    assert torch.equal(one.fisher(other).logits, weighted - p * weighted.sum(-1, keepdim=True))
+    assert torch.equal(one.sample(noise), one_hot((one.logits - (-noise.log()).log()).argmax(-1), 4).double())
+
+
+def test_with_parts_keeps_the_components() -> None:
+    one = random_categorical((2, 3), 0)
+    again = with_parts(one, [random_logits(5, 1)])
+    assert type(again) is type(one) is categorical((2, 3))
+    assert len(again) == 1
+
+
+def test_a_draw_of_zero_is_finite(sizes) -> None:
+    size = sum(sizes)
+    actions = categorical(sizes)(torch.zeros(1, 1, size)).sample(torch.zeros(1, 1, size))
+    assert actions.sum() == len(sizes)

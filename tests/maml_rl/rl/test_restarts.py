@@ -87,7 +87,7 @@ def test_the_nth_episode_of_a_simulation_starts_alike_whenever_it_begins() -> No
 
 class CoinFamily:
     observation_size, action_size, task_shape = 1, 1, (1,)
-    action_bound, discrete, terminates, truncates = 1.0, False, True, False
+    action_bound, choices, terminates, truncates = 1.0, (), True, False
 
 
 class Coin:
