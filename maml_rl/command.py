@@ -32,6 +32,9 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
     except Diverged as error:
         print(f"{command}: {error}", file=sys.stderr)
         return FAILED
+    except MemoryError:
+        print(f"{command}: out of memory: fewer tasks or episodes, or a smaller policy, take less", file=sys.stderr)
+        return FAILED
     except WorkerError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return FAILED

@@ -20,6 +20,7 @@ from maml_rl.meta.algorithm import Algorithm, State
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import Config
+from maml_rl.options.size import check_size
 from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
 from maml_rl.schema.errors import UsageError
@@ -67,16 +68,20 @@ class Setting:
 
 
 def make_setting(config: Config, ranks: Ranks = ALONE, family: Family | None = None) -> Setting:
-    """Build the objects of a configuration. Raises the errors of `make_family` and `choose_physics`.
+    """Build the objects of a configuration. Raises the errors of `make_family`, `choose_physics` and `check_size`.
 
     family: as `make_family` gave it before, if it did: a user's class may take its time.
     """
     make_physics = choose_physics(config)  # if it cannot be, that is said before a user's class is imported
     share = ranks.share(config.num_tasks)
     family = family or make_family(config)
+    model = make_model(config, family)
     own = dataclasses.replace(config, num_tasks=share.stop - share.start)
+    device = choose_device(config.device)
+    sharing = ranks.local_size if device.type == "cpu" else 1  # ranks in the same memory
+    check_size(config, family, model, own.num_tasks * sharing, device)
     simulations = make_simulations(own, family, make_physics)
-    return Setting(config, family, simulations, make_model(config, family), make_algorithm(config), ranks)
+    return Setting(config, family, simulations, model, make_algorithm(config), ranks)
 
 
 def make_family(config: Config) -> Family:

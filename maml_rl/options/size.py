@@ -1,0 +1,39 @@
+"""The size of an iteration, said before anything of that size is made."""
+
+from math import prod
+
+import torch
+
+from maml_rl import envs
+from maml_rl.envs import Family
+from maml_rl.machine.memory import free_memory
+from maml_rl.models.policies import MlpPolicy
+from maml_rl.options.config import Config
+from maml_rl.schema.errors import UsageError
+
+SIMULATION = 5_000  # bytes of a MuJoCo simulation; 7,000 to 15,000 were measured
+
+
+def check_size(config: Config, family: Family, model: MlpPolicy, num_tasks: int, device: torch.device) -> None:
+    """Raise UsageError if the episodes and parameters of `num_tasks` tasks cannot fit into the memory that is free."""
+    needed, free = bytes_needed(config, family, model, num_tasks), free_memory(device)
+    if needed > free:
+        sizes = f"{num_tasks} tasks x {config.episodes_per_task} episodes x {config.horizon} steps"
+        policy = f"a policy of {model.num_parameters} parameters"
+        allowed = f"sizes that fit into the {free / 1e9:.1f} GB that are free"
+        raise UsageError(f"got {sizes} and {policy}, which take {needed / 1e9:.3g} GB or more, allowed: {allowed}")
+
+
+def bytes_needed(config: Config, family: Family, model: MlpPolicy, num_tasks: int) -> int:
+    """What an iteration holds at the same time, at least: simulations, episodes along the inner loop, parameters."""
+    simulations = num_tasks * config.episodes_per_task
+    numbers = 2 * family.observation_size + 3 * family.action_size  # as played, and as losses take them
+    step = 4 * numbers + 8 + 8 + 2
+    rollouts = 1 + getattr(config.algorithm_options, "inner_steps", 0)
+    parameters = 4 * model.num_parameters * (num_tasks + 2)
+    return (
+        simulations * SIMULATION * envs.has_physics(config.env)
+        + simulations * config.horizon * step * rollouts
+        + simulations * 8 * prod(family.task_shape)
+        + parameters
+    )
