@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.made
 
-.PHONY: setup train test lint bench docs-check package-check test-metaworld clean
+.PHONY: setup train test lint bench docs-check package-check soak test-metaworld clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,10 @@ docs-check: setup
 # The wheel, built from the sdist, in a fresh environment outside of the checkout: it trains, evaluates and plots there.
 package-check: setup
 	$(BIN)/python -m tests.package_check
+
+# Runs that are killed and resumed at random for ARGS="--minutes 30", compared with runs that were not.
+soak: setup
+	@$(BIN)/python -m tests.robustness.soak $(ARGS)
 
 # Meta-World needs MuJoCo 3.3.0, our own families MuJoCo 4: each has a virtual environment of its own.
 METAWORLD := .venv-metaworld
