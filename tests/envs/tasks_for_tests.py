@@ -130,7 +130,7 @@ class Named(Tasks):
         env.unwrapped.task = task["length"] + task["wind"][1]
 
 
-class OnlyHits(Tasks):
+class OnlyHits(Balanced):
     class env(Counter):
         def step(self, action):
             observation, reward, terminated, truncated, _ = super().step(action)

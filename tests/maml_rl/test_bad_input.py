@@ -63,6 +63,7 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--run-dir", ""], ["--run-dir", "a path"]),
         (["--env", "HALFCHEETAH-VEL"], ["nearest: halfcheetah-vel"]),
         (["--env", "nav"], ["nearest: navigation-2d"]),
+        (["--env", "CartPole-v1"], ["'CartPole-v1'", "make_env, sample_tasks and set_task", "docs/own-tasks.md"]),
         (["--variant", "promp"], ["--variant", "'promp'", "navigation-2d: maml"]),
         (["--a\nb"], ["unknown option"]),
         (["--config", "missing.yaml"], ["--config", "missing.yaml", "No such file"]),

@@ -1,5 +1,6 @@
 """A class of the user's, through the commands and the Python interface: the documented example, and failing ones."""
 
+import json
 import math
 import os
 import signal
@@ -15,6 +16,11 @@ import torch
 import maml_rl
 from maml_rl import evaluate
 from maml_rl.envs import KeyedGenerator, make_family
+from maml_rl.machine.ranks import Ranks
+from maml_rl.options.config import Config
+from maml_rl.options.wiring import Setting, make_setting
+from maml_rl.runs.checkpoint import Checkpoint
+from maml_rl.runs.loop import iterate
 from maml_rl.train import main
 from tests.envs.tasks_for_tests import NAME
 from tests.maml_rl.test_train import TINY, assert_same_tensors, checkpoint_bytes, metrics, without_times
@@ -109,6 +115,42 @@ def test_a_checkpoint_alone_runs_no_code(folder, capsys) -> None:
         maml_rl.load("run")
     with pytest.raises(ValueError, match="got 'other:Class', allowed: 'my_module:MyTasks'"):
         maml_rl.load("run", env="other:Class")
+
+
+def test_an_episode_that_says_nothing_has_not_met_its_task(tmp_path, capsys) -> None:
+    env, run, output = f"{NAME}:OnlyHits", tmp_path / "run", tmp_path / "evaluation.json"
+    assert main(["--env", env, *TINY, "--iterations", "1", "--run-dir", str(run)]) == 0
+    assert 0 < metrics(run)[0]["success/pre"] < 1
+    capsys.readouterr()
+    arguments = ["--tasks", "4", "--gradient-steps", "1", "--num-threads", "1", "--output", str(output)]
+    assert evaluate.main([str(run), "--env", env, *arguments]) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()[2:]
+    assert heading.endswith("success")
+    [result] = json.loads(output.read_text())["results"]
+    for k, row in enumerate(rows):
+        rates = [each["success_rates"][k] for each in result["per_task"]]
+        assert set(rates) == {0.0, 1.0}  # met at the fifth step, by the tasks that last as long
+        assert result["success_rate"][k] == pytest.approx(sum(rates) / 4)
+        assert row.endswith(f" {sum(rates) / 4:.0%}")
+
+
+@pytest.mark.parametrize("name", ["Balanced", "Tasks"])
+def test_ranks_share_the_tasks_that_one_rank_draws(name, monkeypatch) -> None:
+    given: list[torch.Tensor] = []
+    real = Setting.rollouts
+
+    def rollouts(self, tasks, *arguments):
+        given.append(tasks)
+        return real(self, tasks, *arguments)
+
+    monkeypatch.setattr(Setting, "rollouts", rollouts)
+    config = Config(env=f"{NAME}:{name}", num_tasks=6, episodes_per_task=1, horizon=3, hidden_sizes=(4,), num_threads=1)
+    for ranks in (Ranks(), Ranks(0, 2), Ranks(1, 2)):
+        setting = make_setting(config, ranks)
+        iterate(setting, Checkpoint(setting.initial_state(), 0, 0))
+    whole, *shares = given
+    assert torch.equal(whole, torch.cat(shares))
+    assert len(whole) == 6
 
 
 def test_success_is_reported(tmp_path) -> None:
