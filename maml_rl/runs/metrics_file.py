@@ -2,7 +2,6 @@
 
 import json
 import os
-from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.meta.algorithm import Metrics
-from maml_rl.runs.metrics_rows import read_rows
+from maml_rl.runs.metrics_rows import LARGEST, read_rows
 from maml_rl.schema.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ class MetricsWriter:
         self._tensorboard = SummaryWriter(run_dir, purge_step=first_iteration)
 
     def write(self, metrics: Metrics) -> None:
-        """metrics: with the key `iteration`. Numbers that are not finite become null."""
-        values = {key: value if isfinite(value) else None for key, value in metrics.items()}
+        """metrics: with the key `iteration`. Numbers that are not finite, or beyond LARGEST, become null."""
+        values = {key: value if abs(value) <= LARGEST else None for key, value in metrics.items()}
         self._file.write(json.dumps(values) + "\n")
         self._file.flush()
         for key, value in metrics.items():

@@ -196,6 +196,24 @@ class RewardArray(Tasks):
             return observation, np.array([reward]), *rest
 
 
+class EndArray(Tasks):
+    class env(Counter):
+        def step(self, action):
+            observation, reward, terminated, *rest = super().step(action)
+            return observation, reward, np.array([terminated]), *rest
+
+
+class RewardText(Tasks):
+    class env(Counter):
+        def step(self, action):
+            observation, _, *rest = super().step(action)
+            return observation, "1", *rest
+
+
+class NoSpaces(Tasks):
+    env = gymnasium.Env  # type: ignore[assignment]
+
+
 class SuccessText(Tasks):
     class env(Counter):
         def step(self, action):

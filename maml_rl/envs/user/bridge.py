@@ -75,6 +75,9 @@ class GymnasiumFamily:
         return GymnasiumSimulation(self, num_tasks, episodes_per_task, num_threads or os.cpu_count() or 1)
 
     def _read_spaces(self, probe: gymnasium.Env) -> None:
+        missing = [each for each in ("observation_space", "action_space") if not hasattr(probe, each)]
+        if missing:
+            raise FamilyError(f"{self.name}: its environment has no {missing[0]}, allowed: a gymnasium.Env with both")
         observations, actions = probe.observation_space, probe.action_space
         self.observation_size = count_numbers(observations)
         if not self.observation_size:

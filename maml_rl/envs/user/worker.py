@@ -73,11 +73,10 @@ class Simulation:
             allowed = "observation, reward, terminated, truncated and info (a dict): Gymnasium's five"
             raise FamilyError(f"{self._name}: step gave {got}, allowed: {allowed}")
         observation, reward, terminated, truncated, info = result
-        if np.shape(reward) != ():
-            raise FamilyError(f"{self._name}: step gave a reward of shape {np.shape(reward)}, allowed: a number")
         # Whoever has met the task once has met it, as Meta-World counts.
         success = np.fmax(row[SUCCESS - COLUMNS], self._success(info))
-        row[-COLUMNS:] = reward, terminated, truncated, success
+        numbers = {"reward": reward, "terminated": terminated, "truncated": truncated}
+        row[-COLUMNS:] = *(self._number(name, value) for name, value in numbers.items()), success
         self._write(row, observation)
         self.ended = bool(terminated or truncated)
 
@@ -93,6 +92,14 @@ class Simulation:
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
             raise FamilyError(f"{self._name}: reset gave only an observation, allowed: {allowed}")
         return result
+
+    def _number(self, name: str, value: Any) -> float:
+        number = np.asarray(value)
+        if number.shape or number.dtype.kind not in "biuf":
+            got = f"of shape {number.shape}" if number.shape else f"that is a {type(value).__name__}"
+            allowed = "a number" if name == "reward" else "true or false"
+            raise FamilyError(f"{self._name}: step gave a {name} {got}, allowed: {allowed}")
+        return float(number)
 
     def _success(self, info: dict[str, Any]) -> float:
         """1 or 0 if the environment says whether the task is met, by one of the usual names; otherwise NaN."""

@@ -247,6 +247,7 @@ def test_no_process_is_left_and_none_begins_before_it_is_needed(actions) -> None
         ("TooFew", r"sample_tasks\(3\) gave 1 tasks, allowed: 3"),
         ("Refuses", None),
         ("Words", "gave .*'north'.*, allowed: n tasks of numbers"),
+        ("NoSpaces", "its environment has no observation_space"),
         ("NoEnv", "make_env gave a NoneType"),
     ],
 )
@@ -282,6 +283,8 @@ def test_a_name_that_cannot_be(name) -> None:
         ("OldReset", "reset gave only an observation, allowed: reset"),
         ("NoSeed", "its reset takes no seed, allowed: reset"),
         ("OldStep", "step gave 4 values, allowed: observation, reward, terminated, truncated"),
+        ("EndArray", r"step gave a terminated of shape \(1,\), allowed: true or false"),
+        ("RewardText", "step gave a reward that is a str, allowed: a number"),
         ("RewardArray", r"step gave a reward of shape \(1,\), allowed: a number"),
         ("SuccessText", "gave an info with a success of str"),
     ],
