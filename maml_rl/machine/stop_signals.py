@@ -2,8 +2,15 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
+
+STOPPING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]  # of Windows two
+
+_open: "StopSignals | None" = None  # the one whose `interruptible` block the main thread is in
 
 
 class Interrupted(Exception):
@@ -22,11 +29,10 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._pending: int | None = None
-        self._interruptible = False
         self._previous: dict[int, signal.Handlers] = {}
 
     def __enter__(self) -> "StopSignals":
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for signum in STOPPING:
             if signal.getsignal(signum) == signal.SIG_IGN:  # nohup
                 continue
             self._previous[signum] = signal.signal(signum, self._handle)  # type: ignore[assignment]
@@ -38,20 +44,32 @@ class StopSignals:
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Raises Interrupted, at once or at any moment inside, when a signal has come."""
-        self._interruptible = True
+        """Raises Interrupted, at once or at any moment inside, when a signal has come.
+
+        At any moment may be within a destructor or a weak reference's callback, where Python drops the exception. The
+        signal is then raised again by the next `check`, or at the end of the block.
+        """
+        global _open
         try:
-            self._raise_pending()
+            _open = self
+            check()
             yield
+            check()
+        except Interrupted:
+            self._pending = None
+            raise
         finally:
-            self._interruptible = False
+            _open = None
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._pending = signum
-        if self._interruptible:
-            self._raise_pending()
-
-    def _raise_pending(self) -> None:
-        if self._pending is not None:
-            signum, self._pending = self._pending, None
+        if _open is self:
             raise Interrupted(signum)
+
+
+def check() -> None:
+    """Raise Interrupted if a signal has come in an `interruptible` block, and has not ended it yet. For any thread."""
+    if _open is None or threading.current_thread() is not threading.main_thread():
+        return
+    if (signum := _open._pending) is not None:
+        raise Interrupted(signum)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable
 
 from maml_rl.envs.errors import FamilyError, WorkerError
+from maml_rl.machine import stop_signals
 from maml_rl.machine.ranks import RankLost
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.meta.algorithm import Metrics
@@ -49,10 +50,15 @@ def train(
     """
     config = setting.config
     validator, filming = Validator(setting, record), Filming(setting, record)
+
+    def announce(part: str) -> None:
+        stop_signals.check()
+        record.phase(part)
+
     try:
         while checkpoint.iteration < config.iterations:
             with signals.interruptible():
-                following, metrics = iterate(setting, checkpoint, record.phase)
+                following, metrics = iterate(setting, checkpoint, announce)
             record.iteration(metrics, following.env_steps - checkpoint.env_steps)
             checkpoint = following
             if checkpoint.iteration % config.checkpoint_every == 0 or checkpoint.iteration == config.iterations:
