@@ -31,6 +31,7 @@ from maml_rl.schema.bounds import Count, Within
 from maml_rl.schema.errors import Diverged, UsageError
 from maml_rl.schema.fields import Mark, names_with
 from maml_rl.schema.flags import option_name, read_flags
+from maml_rl.schema.help_page import print_help
 
 PROG = "python -m maml_rl.evaluate"
 DESCRIPTION = "Evaluate trained policies on tasks they have not seen, before adaptation and after each gradient step."
@@ -91,7 +92,7 @@ class Result:
 def parse(argv: Sequence[str]) -> Options:
     """Check argv. Prints help and exits with status 0 if asked for. Raises UsageError for bad input."""
     if any(token in ("-h", "--help") for token in argv):
-        tyro.cli(Options, prog=PROG, description=DESCRIPTION, args=["--help"])
+        print_help({"": Options()}, PROG, DESCRIPTION)
     flags = read_flags(argv, Options, positional="runs")
     options = Options(**flags)
     if not options.runs:

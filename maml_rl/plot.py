@@ -23,6 +23,7 @@ from maml_rl.runs.directory import read_run
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import read_flags
+from maml_rl.schema.help_page import print_help
 
 PROG = "python -m maml_rl.plot"
 DESCRIPTION = (
@@ -45,7 +46,7 @@ class Options:
 def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
     """Check argv. Prints help and exits with status 0 if asked for. Raises UsageError for bad input."""
     if any(token in ("-h", "--help") for token in argv):
-        tyro.cli(Options, prog=PROG, description=DESCRIPTION, args=["--help"])
+        print_help({"": Options()}, PROG, DESCRIPTION)
     options = Options(**read_flags(argv, Options, positional="runs"))
     if not options.runs:
         raise UsageError("got no run and no evaluation, allowed: one or more; see --help")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import tyro
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import Config, configure, flat, names_marked
@@ -17,6 +16,7 @@ from maml_rl.options.yaml_file import load_yaml, read_yaml
 from maml_rl.schema.errors import UsageError, nearest
 from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import option_name, read_flags
+from maml_rl.schema.help_page import print_help
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,8 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
             raise
         options, source, base = {}, Source(), Config()
     if asks_for_help:
-        _print_help(base, prog, description)
+        print_help({"training": base, base.algorithm: base.algorithm_options, "run": Source()}, prog, description)
     return configure(base, options, option_name), source
-
-
-def _print_help(base: Config, prog: str, description: str) -> None:
-    """Print all options with the values that they have without further flags, and exit."""
-    parts = {"training": base, base.algorithm: base.algorithm_options, "run": Source()}
-    page = dataclasses.make_dataclass("Help", [(name, type(part)) for name, part in parts.items()])
-    flags_only = (tyro.conf.OmitArgPrefixes,)
-    tyro.cli(page, prog=prog, description=description, args=["--help"], default=page(**parts), config=flags_only)
 
 
 def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:

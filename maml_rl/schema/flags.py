@@ -1,6 +1,6 @@
 """Command-line flags, read and checked by a dataclass of options.
 
-Tyro prints the help; its own messages for bad input are boxes of several lines, these are one line.
+`help_page` prints the help; Tyro's own messages for bad input are boxes of several lines, these are one line.
 """
 
 import re

@@ -1,0 +1,57 @@
+"""The page that --help prints: Tyro's, of dataclasses of options."""
+
+import ast
+import contextlib
+import dataclasses
+import inspect
+import itertools
+import os
+import shutil
+import textwrap
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn, get_type_hints
+
+import tyro
+
+LEAST_WIDTH = 60  # columns; with a few Tyro divides a line without an end
+
+
+def print_help(parts: Mapping[str, Any], prog: str, description: str) -> NoReturn:
+    """Print the options of dataclass instances, each under its title, with their values, and exit with status 0."""
+    pages: list[Any] = []
+    for part in parts.values():
+        values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        pages.append(_with_flowing_help(type(part))(**values))
+    page = pages[0]
+    if len(pages) > 1:
+        page = dataclasses.make_dataclass("Page", zip(parts, map(type, pages), strict=True))(*pages)
+    with contextlib.ExitStack() as restored:
+        before = os.environ.get("COLUMNS")
+        os.environ["COLUMNS"] = str(max(LEAST_WIDTH, shutil.get_terminal_size().columns))
+        restored.callback(lambda: os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before))
+        flags_only = (tyro.conf.OmitArgPrefixes,)
+        tyro.cli(type(page), prog=prog, description=description, args=["--help"], default=page, config=flags_only)
+    raise AssertionError("Tyro has exited")
+
+
+def _with_flowing_help(kind: type) -> type:
+    """A dataclass of the same fields. Tyro keeps line breaks of their docstrings; here they have none."""
+    hints, texts = get_type_hints(kind, include_extras=True), _docstrings(kind)
+    fields = [
+        (name, Annotated[hints[name], tyro.conf.arg(help=texts[name])] if name in texts else hints[name])
+        for name in (field.name for field in dataclasses.fields(kind))
+    ]
+    return dataclasses.make_dataclass(kind.__name__, fields, namespace={"__doc__": kind.__doc__})
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    """The docstring beneath each field of a dataclass and of the ones it extends, on one line."""
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__[:-1]):
+        with contextlib.suppress(OSError):  # a class without a file
+            [definition] = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+            for pair in itertools.pairwise(definition.body):  # type: ignore[attr-defined]
+                match pair:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as text)):
+                        found[name] = " ".join(text.split())
+    return found
