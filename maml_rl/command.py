@@ -8,6 +8,7 @@ from maml_rl.machine.discard import discard
 from maml_rl.machine.ranks import SaidByFirstRank
 from maml_rl.machine.stop_signals import Interrupted
 from maml_rl.schema.errors import Diverged, UsageError
+from maml_rl.schema.one_line import one_line
 
 FAILED, BAD_INPUT = 1, 2
 INTERRUPTED, READER_GONE = 128 + 2, 128 + 13  # as a shell says it of SIGINT and SIGPIPE
@@ -16,9 +17,9 @@ INTERRUPTED, READER_GONE = 128 + 2, 128 + 13  # as a shell says it of SIGINT and
 def exit_status(command: str, work: Callable[[], int]) -> int:
     """Do the work of a command, and return the exit status: its own, or that of the error that it raised.
 
-    2 for bad input, 1 for a policy that diverged and for a user's environment that failed, each with one line on
-    standard error that begins with the command's name; 128 + the signal after SIGINT, SIGTERM and SIGHUP, and if the
-    reader of standard output has gone.
+    2 for bad input; 1 for a policy that diverged, a user's environment that failed, and a file that cannot be written;
+    each with one line on standard error that begins with the command's name. 128 + the signal after SIGINT, SIGTERM and
+    SIGHUP, and if the reader of standard output has gone.
     """
     try:
         status = work()
@@ -45,3 +46,6 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
     except BrokenPipeError:
         discard(sys.stdout)
         return READER_GONE
+    except OSError as error:
+        print(f"{command}: {one_line(error)}", file=sys.stderr)
+        return FAILED

@@ -4,10 +4,24 @@ import os
 import tempfile
 from pathlib import Path
 
+TEMPORARY = ".new-"  # short: with the file's own name before it, a long one would be longer than file systems take
+
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a temporary file beside `path`, flush it to the disk, rename it. On an OSError `path` is as before."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a temporary file beside `path`, flush it to the disk, rename it.
+
+    On an OSError, which names `path`, that is as before, and no other file is left.
+    """
+    try:
+        _write(path, content)
+    except OSError as error:
+        if error.errno:
+            error.filename = str(path)
+        raise
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -18,6 +32,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    if os.name == "nt":  # a folder cannot be opened there
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the rename itself

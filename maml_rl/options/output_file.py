@@ -1,6 +1,8 @@
 """Files that a command is asked to write."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +14,14 @@ def check_output(option: str, path: Path, suffixes: Sequence[str]) -> None:
     if path.suffix.lower() not in suffixes:
         hint = nearest(path.suffix, suffixes)
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a file that ends in {', '.join(suffixes)}{hint}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"{option}: got {str(path)!r}, which is a folder, allowed: a file")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a file in a folder that exists")
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"{option}: got {str(path)!r}, allowed: a file in a folder that can be written")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(path)  # raises for a name that is too long
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        allowed = f"a file in a folder that can be written ({error.strerror})"
+        raise UsageError(f"{option}: got {str(path)!r}, allowed: {allowed}") from error

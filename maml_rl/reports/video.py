@@ -1,5 +1,7 @@
 """Videos of the same task before adaptation and after each gradient step, side by side, in real time."""
 
+import contextlib
+import errno
 import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from maml_rl.envs import Family, KeyedGenerator, Simulation
 from maml_rl.envs.pictures.renderer import Frame
+from maml_rl.machine.atomic_file import TEMPORARY
 from maml_rl.reports.evaluation import Adaptation
 from maml_rl.rl.keys import Draws
 from maml_rl.rl.trajectories import Trajectories
@@ -97,14 +100,19 @@ def replay(simulation: Simulation, tasks: Tensor, trajectories: Trajectories, ge
 
 
 def write_video(path: Path, frames: Iterator[Frame], fps: float) -> None:
-    """Write frames [h, w, 3] as .mp4 or .gif. If anything fails, `path` is as before and nothing else is left."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    """Write frames [h, w, 3] as .mp4 or .gif.
+
+    If anything fails, `path` is as before and nothing else is left. An OSError names it.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
         temporary = Path(folder) / f"video{path.suffix.lower()}"
-        if temporary.suffix == ".gif":
-            write_gif(temporary, frames, fps)
-        else:
-            _write_mp4(temporary, frames, fps)
-        temporary.replace(path)
+        try:
+            (write_gif if temporary.suffix == ".gif" else _write_mp4)(temporary, frames, fps)
+            temporary.replace(path)
+        except OSError as error:
+            if error.errno:
+                error.filename = str(path)
+            raise
 
 
 def write_gif(file: object, frames: Iterator[Frame], fps: float) -> None:
@@ -129,14 +137,24 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
         fps=fps,  # type: ignore[arg-type] # it goes to ffmpeg as it is
         macro_block_size=2,
         quality=7,
-        ffmpeg_log_level="error",
+        ffmpeg_log_level="quiet",
     )
-    try:
+    count = 0
+    with contextlib.closing(writer):
         writer.send(None)
-        for frame in itertools.chain([first], frames):
-            writer.send(np.ascontiguousarray(frame))
-    finally:
-        writer.close()
+        for count, frame in enumerate(itertools.chain([first], frames), start=1):  # noqa: B007 - used below
+            picture = np.ascontiguousarray(frame)
+            try:
+                writer.send(picture)
+            except OSError as error:  # ffmpeg has ended
+                raise OSError(errno.EIO, "ffmpeg cannot write the video") from error
+    # ffmpeg writes on until it is closed, and does not say whether it could.
+    try:
+        whole = imageio_ffmpeg.count_frames_and_secs(str(path))[0] == count
+    except RuntimeError:
+        whole = False
+    if not whole:
+        raise OSError(errno.EIO, "ffmpeg could not write all of the video")
 
 
 def _captioned(frame: Frame, text: str) -> Frame:

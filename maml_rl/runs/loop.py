@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine import stop_signals
@@ -16,6 +17,14 @@ from maml_rl.runs.filming import Filming
 from maml_rl.runs.record import RunRecord
 from maml_rl.runs.validation import Validator
 from maml_rl.schema.errors import Diverged
+from maml_rl.schema.one_line import one_line
+
+REASONS = {
+    FamilyError: "the environment failed",
+    WorkerError: "the environment failed",
+    RankLost: "a rank failed",
+    Diverged: "the policy diverged",
+}
 
 
 def iterate(
@@ -46,7 +55,8 @@ def train(
 
     command: for the line that says how to resume. On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole
     iteration, then raises Interrupted; likewise if a user's environment fails, with FamilyError or WorkerError, if the
-    policy diverges, with Diverged, and if another rank fails, with RankLost.
+    policy diverges, with Diverged, and if another rank fails, with RankLost. If a file cannot be written, an OSError says
+    which checkpoint is the last.
     """
     config = setting.config
     validator, filming = Validator(setting, record), Filming(setting, record)
@@ -69,17 +79,24 @@ def train(
         if checkpoint.iteration > 0:
             with signals.interruptible():
                 validator.draw_figures(checkpoint)
-    except (Interrupted, FamilyError, WorkerError, RankLost, Diverged) as end:
-        reasons = {
-            FamilyError: "the environment failed",
-            WorkerError: "the environment failed",
-            RankLost: "a rank failed",
-        }
-        path = record.checkpoint(checkpoint)
-        if isinstance(end, Diverged):  # draws are keyed: a resumed run would come to the very same numbers
-            record.say(f"the policy diverged: wrote {path}, the last whole one; go on with a new run of other options")
-            raise
+    except (Interrupted, FamilyError, WorkerError, RankLost, Diverged, OSError) as end:
+        failure = end if isinstance(end, OSError) else None
+        path = record.last_checkpoint
+        try:
+            path = record.checkpoint(checkpoint)
+        except OSError as error:  # the one before is whole
+            failure = failure or error
         resume = f"{command} --resume {shlex.quote(str(record.run_dir))}"
-        record.say(f"{reasons.get(type(end), end)}: wrote {path}; go on with: {resume}")
+        if failure:
+            raise not_written(failure, path, resume) from end
+        if isinstance(end, Diverged):  # draws are keyed: a resumed run would come to the very same numbers
+            resume = "a new run of other options; this one would come to the same numbers again"
+        record.say(f"{REASONS.get(type(end), end)}: wrote {path}; go on with: {resume}")
         raise
     return checkpoint
+
+
+def not_written(error: OSError, kept: Path | None, resume: str) -> OSError:
+    """The error of a file that cannot be written, in one line that says how to go on. kept: the last checkpoint."""
+    how = f"kept {kept}; go on with: {resume}" if kept and kept.exists() else "the run's checkpoints are gone"
+    return OSError(f"{one_line(error)}; {how}")

@@ -1,7 +1,9 @@
 """A run's metrics on disk: metrics.jsonl and TensorBoard event files."""
 
+import contextlib
 import json
 import os
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,23 +21,33 @@ if TYPE_CHECKING:
 
 
 class MetricsWriter:
-    """Appends one JSON object per iteration to metrics.jsonl, and the same numbers to TensorBoard."""
+    """Appends one JSON object per iteration to metrics.jsonl, and the same numbers to TensorBoard.
+
+    Each call raises OSError if what it is given cannot be written.
+    """
 
     def __init__(self, run_dir: Path, first_iteration: int) -> None:
         """first_iteration: the next one of the run. Lines of later iterations, which no checkpoint has, are removed."""
         path = run_dir / "metrics.jsonl"
-        if os.path.lexists(path):
+        if os.path.lexists(path):  # also a link that leads nowhere
             kept = _before(path, first_iteration)
             if kept != path.read_bytes():
                 write_atomically(path, kept)
-        self._file = path.open("a")
+        self._file = path.open("ab", buffering=0)  # nothing is left to be written as it is closed
+        # TensorBoard's thread hands an OSError on to the next call, and need not print it too.
+        self._hook, threading.excepthook = threading.excepthook, self._unless_handed_on
         self._tensorboard = SummaryWriter(run_dir, purge_step=first_iteration)
 
     def write(self, metrics: Metrics) -> None:
         """metrics: with the key `iteration`. Numbers that are not finite, or beyond LARGEST, become null."""
         values = {key: value if abs(value) <= LARGEST else None for key, value in metrics.items()}
-        self._file.write(json.dumps(values) + "\n")
-        self._file.flush()
+        line = memoryview(f"{json.dumps(values)}\n".encode())
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            error.filename = self._file.name
+            raise
         for key, value in metrics.items():
             if key != "iteration":
                 self._tensorboard.add_scalar(key, value, int(metrics["iteration"]))
@@ -44,16 +56,19 @@ class MetricsWriter:
     def add_scalar(self, key: str, value: float, iteration: int) -> None:
         """A number for TensorBoard alone."""
         self._tensorboard.add_scalar(key, value, iteration)
+        self._tensorboard.flush()
 
     def add_gif(self, key: str, gif: bytes, size: tuple[int, int], iteration: int) -> None:
         """An encoded GIF for TensorBoard, which plays it. size: its height and width, pixels."""
         image = Summary.Image(height=size[0], width=size[1], colorspace=3, encoded_image_string=gif)
         summary = Summary(value=[Summary.Value(tag=key, image=image)])
         self._tensorboard._get_file_writer().add_summary(summary, iteration)
+        self._tensorboard.flush()
 
     def add_figure(self, key: str, figure: "Figure", iteration: int) -> None:
         """A matplotlib figure for TensorBoard."""
         self._tensorboard.add_figure(key, figure, iteration)
+        self._tensorboard.flush()
 
     def __enter__(self) -> "MetricsWriter":
         return self
@@ -62,7 +77,13 @@ class MetricsWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        self._tensorboard.close()
+        with contextlib.suppress(OSError):  # every call has flushed, and has raised it
+            self._tensorboard.close()
+        threading.excepthook = self._hook
+
+    def _unless_handed_on(self, failure: "threading.ExceptHookArgs") -> None:
+        if not issubclass(failure.exc_type, OSError):
+            self._hook(failure)
 
 
 def _before(path: Path, first_iteration: int) -> bytes:

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.options.config import Config
-from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
+from maml_rl.runs.checkpoint import Checkpoint, checkpoint_name, save_checkpoint
 from maml_rl.runs.directory import write_config
 from maml_rl.runs.metrics_file import MetricsWriter
 from maml_rl.runs.progress import ProgressDisplay
@@ -24,6 +24,7 @@ class RunRecord:
     def __init__(self, config: Config, run_dir: Path | None, first_iteration: int) -> None:
         self._config, self.run_dir = config, run_dir
         self._rejected = 0  # line searches without a step, up to now
+        self.last_checkpoint = run_dir / "checkpoints" / checkpoint_name(first_iteration) if run_dir else None
         self._open = contextlib.ExitStack()
         self.writer: MetricsWriter | None = None
         self._progress: ProgressDisplay | None = None
@@ -59,7 +60,9 @@ class RunRecord:
 
     def checkpoint(self, checkpoint: Checkpoint) -> Path | None:
         """Write a checkpoint, and return its path."""
-        return save_checkpoint(self.run_dir / "checkpoints", checkpoint, self._config) if self.run_dir else None
+        if self.run_dir:
+            self.last_checkpoint = save_checkpoint(self.run_dir / "checkpoints", checkpoint, self._config)
+        return self.last_checkpoint
 
     def __enter__(self) -> "RunRecord":
         return self

@@ -1,13 +1,23 @@
 """A run's policy on validation tasks: the best one is kept, and figures show the last."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+from math import inf
+from pathlib import Path
+
+import torch
 from torch import Tensor
 
+from maml_rl.machine.ranks import RankLost
+from maml_rl.machine.stop_signals import Interrupted
 from maml_rl.options.wiring import Setting
 from maml_rl.reports.evaluation import adapt_and_roll_out, summarise
 from maml_rl.rl.keys import Draws, Purpose, keyed
-from maml_rl.runs.checkpoint import Checkpoint, best_return, save_checkpoint
+from maml_rl.runs.checkpoint import BEST, Checkpoint, best_return, save_checkpoint
 from maml_rl.runs.directory import read_run
 from maml_rl.runs.record import RunRecord
+from maml_rl.schema.one_line import one_line
 
 
 class Validator:
@@ -32,7 +42,7 @@ class Validator:
             return
         self._record.writer.add_scalar("validation/return", validation_return, checkpoint.iteration - 1)
         checkpoints = self._record.run_dir / "checkpoints"
-        before = best_return(checkpoints)
+        before = self._best_return(checkpoints)
         if validation_return > before:
             save_checkpoint(checkpoints, checkpoint, config, validation_return)
         verdict = "the best so far" if validation_return > before else f"the best was {before:.1f}"
@@ -41,7 +51,27 @@ class Validator:
 
     def draw_figures(self, checkpoint: Checkpoint) -> None:
         """Put the figures of `maml_rl.plot` into TensorBoard: of the run, and of its policy on validation tasks."""
-        returns = self._returns(checkpoint, self._setting.evaluation_steps)
+        setting, steps = self._setting, self._setting.evaluation_steps
+        share = setting.ranks.share(setting.config.num_tasks)
+        own = torch.full((steps + 1, share.stop - share.start), torch.nan).to(checkpoint.state["theta"])
+        with self._without_figures():
+            own = self._own_returns(checkpoint, steps).to(own)
+        returns = setting.ranks.join(own, setting.config.num_tasks)  # the other ranks wait for these, NaN or not
+        with self._without_figures():
+            self._draw(checkpoint, returns)
+        setting.ranks.wait_for_first()
+
+    @contextlib.contextmanager
+    def _without_figures(self) -> Iterator[None]:
+        """A block whose failure leaves the run without figures, and no worse."""
+        try:
+            yield
+        except (Interrupted, RankLost):
+            raise
+        except Exception as error:
+            self._record.say(f"no figures: {one_line(error)}")
+
+    def _draw(self, checkpoint: Checkpoint, returns: Tensor) -> None:
         if self._record.writer and self._record.run_dir:
             from maml_rl.reports.figures import figure  # matplotlib takes a second to import: not as a run starts
 
@@ -51,14 +81,27 @@ class Validator:
             iteration = checkpoint.iteration - 1
             self._record.writer.add_figure("learning curves", curves, iteration)
             self._record.writer.add_figure("gradient steps on validation tasks", steps, iteration)
-        self._setting.ranks.wait_for_first()
+
+    def _best_return(self, folder: Path) -> float:
+        """The return of the best policy so far. If its file is damaged, the file is moved aside and does not count."""
+        try:
+            return best_return(folder)
+        except ValueError as error:
+            names = [f"{BEST}.damaged", *(f"{BEST}.damaged-{n}" for n in range(2, 1000))]
+            aside = next(folder / name for name in names if not os.path.lexists(folder / name))
+            (folder / BEST).rename(aside)
+            self._record.say(f"{one_line(error)}; moved it to {aside}")
+            return -inf
 
     def _returns(self, checkpoint: Checkpoint, steps: int) -> Tensor:
         """Mean returns [K + 1, M] of the validation tasks, of all ranks'."""
+        return self._setting.ranks.join(self._own_returns(checkpoint, steps), self._setting.config.num_tasks)
+
+    def _own_returns(self, checkpoint: Checkpoint, steps: int) -> Tensor:
+        """[K + 1, m], of this rank's tasks."""
         setting, config = self._setting, self._setting.config
         share = setting.ranks.share(config.num_tasks)
         tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
         draws = Draws(Purpose.VALIDATION_EPISODES, config.seed, first_task=share.start)
         rollouts = setting.rollouts(tasks[share], draws)
-        adaptation = adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps)
-        return setting.ranks.join(adaptation.returns(), config.num_tasks)
+        return adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps).returns()
