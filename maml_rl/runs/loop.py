@@ -98,5 +98,5 @@ def train(
 
 def not_written(error: OSError, kept: Path | None, resume: str) -> OSError:
     """The error of a file that cannot be written, in one line that says how to go on. kept: the last checkpoint."""
-    how = f"kept {kept}; go on with: {resume}" if kept and kept.exists() else "the run's checkpoints are gone"
+    how = f"kept {kept}; go on with: {resume}" if kept and kept.exists() else "its checkpoints are gone"
     return OSError(f"{one_line(error)}; {how}")

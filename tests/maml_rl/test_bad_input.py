@@ -170,6 +170,14 @@ def test_resuming_what_cannot_be_resumed(fails, tmp_path, capsys) -> None:
     for damage in ("garbage\n", "[1]\n", "{}\n"):
         (run / "metrics.jsonl").write_text(damage + rows)
         fails(["--resume", "run", "--iterations", "3"], "metrics.jsonl", "line 1")
+    (run / "metrics.jsonl").unlink()
+    for target in ("nowhere", "metrics.jsonl"):
+        (run / "metrics.jsonl").symlink_to(target)
+        fails(["--resume", "run", "--iterations", "3"], "metrics.jsonl", "cannot be read")
+        (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()
+    fails(["--resume", "run", "--iterations", "3"], "metrics.jsonl", "Is a directory")
+    (run / "metrics.jsonl").rmdir()
     (run / "metrics.jsonl").write_text(rows)
     for path in checkpoint.parent.iterdir():
         path.unlink()

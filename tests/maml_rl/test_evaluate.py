@@ -131,6 +131,8 @@ def test_pretraining_does_not_adapt(tmp_path) -> None:
         (["RUN", "--video", "film.mov"], ["--video", "film.mov", ".mp4, .gif"]),
         (["RUN", "--video", "nowhere/film.mp4"], ["--video", "a folder that exists"]),
         (["RUN", "--output", "nowhere/out.json"], ["--output", "a folder that exists"]),
+        (["RUN", "--output", "/proc/out.json"], ["--output", "can be written"]),
+        (["RUN", "--video", "x" * 300 + ".mp4"], ["--video", "File name too long"]),
         (["RUN", "--output", "out.txt"], ["--output", "out.txt", ".json"]),
         (["RUN", "--video", "film.mp4", "--video-size", "33", "64"], ["--video-size", "33 64"]),
         (["RUN", "--video", "film.mp4", "--tasks", "2", "--video-tasks", "3"], ["--video-tasks", "3"]),

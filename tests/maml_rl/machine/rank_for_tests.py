@@ -1,7 +1,7 @@
 """A rank of maml_rl.train with which something goes wrong. For torchrun: rank_for_tests.py FAULT|none ARGUMENTS
 
 FAULT: a list in JSON of [kind, restarts so far, rank, iteration], at which this is to happen. kind: "kill", "raise",
-or "user", an error of a user's environment.
+"user", an error of a user's environment, or "figures", an error as the figures of the end are prepared.
 """
 
 import json
@@ -16,18 +16,27 @@ from maml_rl.envs.errors import FamilyError
 rank = int(os.environ["RANK"])
 restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
 real_iterate = maml_rl.runs.loop.iterate
+real_own_returns = maml_rl.runs.loop.Validator._own_returns
 
 
 def iterate(setting, checkpoint, announce):
     for kind, *when in json.loads(sys.argv[1]):
-        if when == [restarts, rank, checkpoint.iteration]:
+        if kind != "figures" and when == [restarts, rank, checkpoint.iteration]:
             if kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise {"raise": ArithmeticError, "user": FamilyError}[kind](f"fault of rank {rank}")
     return real_iterate(setting, checkpoint, announce)
 
 
+def own_returns(self, checkpoint, steps):
+    for kind, *when in json.loads(sys.argv[1]):
+        if kind == "figures" and when == [restarts, rank, checkpoint.iteration]:
+            raise ArithmeticError(f"fault of rank {rank}")
+    return real_own_returns(self, checkpoint, steps)
+
+
 if __name__ == "__main__":
+    maml_rl.runs.loop.Validator._own_returns = own_returns
     maml_rl.runs.loop.iterate = iterate
     arguments = [argument.replace("RANK", str(rank)) for argument in sys.argv[2:]]
     maml_rl.train.leave(maml_rl.train.main(arguments))

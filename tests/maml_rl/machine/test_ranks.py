@@ -160,3 +160,10 @@ def test_vectors_of_p_numbers_cross_the_network_and_nothing_else(one_rank, monke
     after_alone, row_alone = iterate(alone, start)
     assert torch.equal(after.state["theta"], after_alone.state["theta"])
     assert without_times([row]) == without_times([row_alone])
+
+
+def test_a_rank_without_figures_leaves_none_waiting(tmp_path) -> None:
+    small = ["--no-keep-best", "--run-dir", "run", "--iterations", "1"]
+    failed, lines = ends(torchrun(tmp_path, 2, [["figures", 0, 1, 1]], *small))
+    assert failed == [], lines
+    assert len(metrics(tmp_path / "run")) == 1
