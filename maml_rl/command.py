@@ -7,8 +7,7 @@ from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine.discard import discard
 from maml_rl.machine.ranks import SaidByFirstRank
 from maml_rl.machine.stop_signals import Interrupted
-from maml_rl.schema.errors import Diverged, UsageError
-from maml_rl.schema.one_line import one_line
+from maml_rl.schema.errors import Diverged, UsageError, summary
 
 FAILED, BAD_INPUT = 1, 2
 INTERRUPTED, READER_GONE = 128 + 2, 128 + 13  # as a shell says it of SIGINT and SIGPIPE
@@ -47,5 +46,5 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
         discard(sys.stdout)
         return READER_GONE
     except OSError as error:
-        print(f"{command}: {one_line(error)}", file=sys.stderr)
+        print(f"{command}: {summary(error)}", file=sys.stderr)
         return FAILED

@@ -11,7 +11,7 @@ from maml_rl.reports.video import episodes_side_by_side, write_gif, write_video
 from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.record import RunRecord
-from maml_rl.schema.one_line import one_line
+from maml_rl.schema.errors import summary
 
 SIZE = (320, 240)  # pixels
 
@@ -35,7 +35,7 @@ class Filming:
             try:
                 self._film(checkpoint)
             except OSError as error:
-                self._record.say(f"iteration {checkpoint.iteration}: no video: {one_line(error)}")
+                self._record.say(f"iteration {checkpoint.iteration}: no video: {summary(error)}")
         self._ranks.wait_for_first()
 
     def _film(self, checkpoint: Checkpoint) -> None:

@@ -16,8 +16,7 @@ from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.filming import Filming
 from maml_rl.runs.record import RunRecord
 from maml_rl.runs.validation import Validator
-from maml_rl.schema.errors import Diverged
-from maml_rl.schema.one_line import one_line
+from maml_rl.schema.errors import Diverged, summary
 
 REASONS = {
     FamilyError: "the environment failed",
@@ -55,8 +54,8 @@ def train(
 
     command: for the line that says how to resume. On SIGINT, SIGTERM and SIGHUP writes a checkpoint of the last whole
     iteration, then raises Interrupted; likewise if a user's environment fails, with FamilyError or WorkerError, if the
-    policy diverges, with Diverged, and if another rank fails, with RankLost. If a file cannot be written, an OSError says
-    which checkpoint is the last.
+    policy diverges, with Diverged, and if another rank fails, with RankLost. If a file cannot be written, it raises an
+    OSError that says which checkpoint is the last.
     """
     config = setting.config
     validator, filming = Validator(setting, record), Filming(setting, record)
@@ -99,4 +98,4 @@ def train(
 def not_written(error: OSError, kept: Path | None, resume: str) -> OSError:
     """The error of a file that cannot be written, in one line that says how to go on. kept: the last checkpoint."""
     how = f"kept {kept}; go on with: {resume}" if kept and kept.exists() else "its checkpoints are gone"
-    return OSError(f"{one_line(error)}; {how}")
+    return OSError(f"{summary(error)}; {how}")

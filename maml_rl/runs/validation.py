@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from math import inf
+from math import inf, isnan
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.runs.checkpoint import BEST, Checkpoint, best_return, save_checkpoint
 from maml_rl.runs.directory import read_run
 from maml_rl.runs.record import RunRecord
-from maml_rl.schema.one_line import one_line
+from maml_rl.schema.errors import Diverged, summary
 
 
 class Validator:
@@ -36,9 +36,9 @@ class Validator:
         last = checkpoint.iteration == config.iterations
         if not config.keep_best or not (last or checkpoint.iteration % config.validate_every == 0):
             return
-        returns = self._returns(checkpoint, self._setting.algorithm.trained_steps)
+        returns = self._returns(checkpoint, self._setting.algorithm.trained_steps, "no validation", Diverged)
         validation_return = float(returns[-1].nanmean())
-        if not (self._record.writer and self._record.run_dir):
+        if not (self._record.writer and self._record.run_dir) or isnan(validation_return):
             return
         self._record.writer.add_scalar("validation/return", validation_return, checkpoint.iteration - 1)
         checkpoints = self._record.run_dir / "checkpoints"
@@ -51,25 +51,20 @@ class Validator:
 
     def draw_figures(self, checkpoint: Checkpoint) -> None:
         """Put the figures of `maml_rl.plot` into TensorBoard: of the run, and of its policy on validation tasks."""
-        setting, steps = self._setting, self._setting.evaluation_steps
-        share = setting.ranks.share(setting.config.num_tasks)
-        own = torch.full((steps + 1, share.stop - share.start), torch.nan).to(checkpoint.state["theta"])
-        with self._without_figures():
-            own = self._own_returns(checkpoint, steps).to(own)
-        returns = setting.ranks.join(own, setting.config.num_tasks)  # the other ranks wait for these, NaN or not
-        with self._without_figures():
+        returns = self._returns(checkpoint, self._setting.evaluation_steps, "no figures", Exception)
+        with self._without("no figures", Exception):
             self._draw(checkpoint, returns)
-        setting.ranks.wait_for_first()
+        self._setting.ranks.wait_for_first()
 
     @contextlib.contextmanager
-    def _without_figures(self) -> Iterator[None]:
-        """A block whose failure leaves the run without figures, and no worse."""
+    def _without(self, what: str, kind: type[Exception]) -> Iterator[None]:
+        """A block whose failure of some kind costs a line, and not the run."""
         try:
             yield
         except (Interrupted, RankLost):
             raise
-        except Exception as error:
-            self._record.say(f"no figures: {one_line(error)}")
+        except kind as error:
+            self._record.say(f"{what}: {summary(error)}")
 
     def _draw(self, checkpoint: Checkpoint, returns: Tensor) -> None:
         if self._record.writer and self._record.run_dir:
@@ -90,18 +85,17 @@ class Validator:
             names = [f"{BEST}.damaged", *(f"{BEST}.damaged-{n}" for n in range(2, 1000))]
             aside = next(folder / name for name in names if not os.path.lexists(folder / name))
             (folder / BEST).rename(aside)
-            self._record.say(f"{one_line(error)}; moved it to {aside}")
+            self._record.say(f"{summary(error)}; moved it to {aside}")
             return -inf
 
-    def _returns(self, checkpoint: Checkpoint, steps: int) -> Tensor:
-        """Mean returns [K + 1, M] of the validation tasks, of all ranks'."""
-        return self._setting.ranks.join(self._own_returns(checkpoint, steps), self._setting.config.num_tasks)
-
-    def _own_returns(self, checkpoint: Checkpoint, steps: int) -> Tensor:
-        """[K + 1, m], of this rank's tasks."""
+    def _returns(self, checkpoint: Checkpoint, steps: int, what: str, kind: type[Exception]) -> Tensor:
+        """Mean returns [K + 1, M] of the validation tasks, of all ranks'; NaN of a rank's that fails (`_without`)."""
         setting, config = self._setting, self._setting.config
         share = setting.ranks.share(config.num_tasks)
-        tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
-        draws = Draws(Purpose.VALIDATION_EPISODES, config.seed, first_task=share.start)
-        rollouts = setting.rollouts(tasks[share], draws)
-        return adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps).returns()
+        own = torch.full((steps + 1, share.stop - share.start), torch.nan).to(checkpoint.state["theta"].device).double()
+        with self._without(what, kind):
+            tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
+            draws = Draws(Purpose.VALIDATION_EPISODES, config.seed, first_task=share.start)
+            rollouts = setting.rollouts(tasks[share], draws)
+            own = adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps).returns()
+        return setting.ranks.join(own, config.num_tasks)  # the other ranks wait for these, whatever they are

@@ -31,6 +31,14 @@ def shown(value: Any) -> str:
     return _repr.repr(value)
 
 
+def summary(error: BaseException) -> str:
+    """An error in one line: an OSError's file and fault, or else the message's last line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    lines = str(error).strip().splitlines()
+    return one_line(lines[-1] if lines else type(error).__name__)
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """'; nearest: ...' naming the valid name most like `name`, or '' if there is none."""
     name = name[:100].lower()  # the comparison takes time that grows with the square of the length

@@ -59,7 +59,7 @@ class Broken(AssertionError):
     """A run that did not keep its promise."""
 
 
-def start(arguments: str, stderr: Any) -> subprocess.Popen[bytes]:
+def start(arguments: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "maml_rl.train", *arguments.split()]
     # Where a shell runs this in the background, its children begin with SIGINT ignored.
     return subprocess.Popen(
@@ -67,11 +67,12 @@ def start(arguments: str, stderr: Any) -> subprocess.Popen[bytes]:
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
-def end(process: subprocess.Popen[bytes], way: str) -> None:
+def end(process: subprocess.Popen[str], way: str) -> None:
     """End a process. A full disk: from now on no file of its may grow."""
     if way == "full disk":
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
@@ -88,18 +89,16 @@ def kill_and_resume(
         begun = (run_dir / "config.yaml").exists()
         # A run that was killed before its first checkpoint begins anew, in the same folder.
         where = f"--resume {run_dir}" if begun else f"{options} --iterations {iterations} --run-dir {run_dir}"
-        with tempfile.TemporaryFile() as stderr:
-            process = start(where, stderr)
-            way, moment = choice.choice(list(ENDS)), choice.uniform(0.5, 10.0)
-            try:
-                process.wait(moment)
-            except subprocess.TimeoutExpired:
-                end(process, way)
-                status, survived = process.wait(120), way
-            else:
-                status, survived = process.returncode, ""
-            stderr.seek(0)
-            said = stderr.read().decode()
+        # To a pipe: a file of it could not grow either.
+        process = start(where, subprocess.PIPE)
+        way, moment, survived = choice.choice(list(ENDS)), choice.uniform(0.5, 10.0), ""
+        try:
+            _, said = process.communicate(timeout=moment)
+        except subprocess.TimeoutExpired:
+            end(process, way)
+            survived = way
+            _, said = process.communicate(timeout=120)
+        status = process.returncode
         if "Traceback" in said or (survived and status not in ENDS[way] | {0}) or (not survived and status):
             raise Broken(f"{name}: status {status} after {survived or 'no signal'}:\n{said}")
         if survived:
@@ -133,7 +132,7 @@ class Watch:
     """The memory and the open files of a run that is left alone."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._process = start(f"{WATCHED} --run-dir {run_dir}", subprocess.DEVNULL)
+        self._process = start(f"{WATCHED} --run-dir {run_dir}")
         self._seen = psutil.Process(self._process.pid)
         self._start = time.monotonic()
         self._samples: list[tuple[float, float, int]] = []  # hours, MB, open files
@@ -167,7 +166,7 @@ def main() -> int:
         folder = Path(temporary)
         for name, (arguments, iterations) in RUNS.items():
             run_dir = folder / name.replace(" ", "-")
-            if start(f"{arguments} --iterations {iterations} --run-dir {run_dir}", subprocess.DEVNULL).wait():
+            if start(f"{arguments} --iterations {iterations} --run-dir {run_dir}").wait():
                 raise Broken(f"{name}: the straight run failed")
         watch = Watch(folder / "watched")
         deadline = time.monotonic() + 60 * options.minutes
