@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 TEMPORARY = ".new-"  # short: with the file's own name before it, a long one would be longer than file systems take
@@ -28,7 +29,7 @@ def _write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp's files are their owner's alone
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -39,3 +40,14 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(folder)  # the rename itself
     finally:
         os.close(folder)
+
+
+def _replace(temporary: str, path: Path) -> None:
+    """Rename. On Windows a file that another process reads cannot be replaced: try for a second."""
+    for _ in range(20 if os.name == "nt" else 0):
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            time.sleep(0.05)
+    os.replace(temporary, path)

@@ -1,8 +1,8 @@
 """The folder of a run: config.yaml, metrics.jsonl, TensorBoard event files, checkpoints/."""
 
 import contextlib
-import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,16 +42,32 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
     """Hold the folder for this process. Raises UsageError if another holds it, or if it cannot be written."""
     if not all(os.access(path, os.W_OK) for path in (run_dir, run_dir / "checkpoints")):
         raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that can be written")
-    folder = os.open(run_dir, os.O_RDONLY)
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            held.enter_context(_hold(run_dir))
+        except (BlockingIOError, TimeoutError) as error:
             allowed = "a run that no other process is writing"
             raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: {allowed}") from error
         yield
+
+
+@contextlib.contextmanager
+def _hold(folder: Path) -> Iterator[None]:
+    """Lock a folder. Raises BlockingIOError or TimeoutError if another process has."""
+    if sys.platform == "win32":  # folders have no locks there: a file in it has
+        from filelock import FileLock
+
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+        return
+    import fcntl  # Windows has none
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def write_config(run_dir: Path, config: Config) -> None:

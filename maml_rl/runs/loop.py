@@ -86,7 +86,7 @@ def train(
         except OSError as error:  # the one before is whole
             failure = failure or error
         resume = f"{command} --resume {shlex.quote(str(record.run_dir))}"
-        if failure:
+        if failure and record.run_dir:  # the other ranks write nothing
             raise not_written(failure, path, resume) from end
         if isinstance(end, Diverged):  # draws are keyed: a resumed run would come to the very same numbers
             resume = "a new run of other options; this one would come to the same numbers again"

@@ -265,6 +265,7 @@ def test_help_lists_the_families_and_the_preset() -> None:
     assert "default: 20" in done.stdout  # tasks, of this family's preset
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals to a process")
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_writes_a_checkpoint_and_the_run_goes_on_from_it(tmp_path, signum, status) -> None:
     run = tmp_path / "run"

@@ -17,7 +17,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.envs.user.worker import Bundle, serve
 
-DEAF_TO = (signal.SIGINT, signal.SIGHUP)
+DEAF_TO = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]  # of Windows one
 GRACE = 5.0  # s that a worker has to finish its step and close its environments
 
 
@@ -116,11 +116,11 @@ def _starting() -> Iterator[None]:
     script without a guard would run again. Each worker has one core, and one thread of linear algebra. Sets have the
     same order in all of them.
     """
-    wanted = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {
-        "PYTHONHASHSEED": "0"
-    }
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    wanted = threads | {"PYTHONHASHSEED": "0"}
     ours = {name: value for name, value in wanted.items() if name not in os.environ}
-    main, mask = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
+    main, can_block = sys.modules["__main__"], hasattr(signal, "pthread_sigmask")  # Windows cannot
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO) if can_block else ()
     sys.modules["__main__"] = types.ModuleType("__main__")
     os.environ.update(ours)
     try:
@@ -129,7 +129,8 @@ def _starting() -> Iterator[None]:
         for name in ours:
             del os.environ[name]
         sys.modules["__main__"] = main
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _how_it_ended(process: Any) -> str:

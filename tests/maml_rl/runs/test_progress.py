@@ -1,12 +1,11 @@
-import fcntl
 import os
-import pty
 import struct
 import subprocess
 import sys
-import termios
 
 import pytest
+
+fcntl, pty, termios = (pytest.importorskip(name, reason="Windows has none") for name in ("fcntl", "pty", "termios"))
 
 SCRIPT = """
 from maml_rl.runs.progress import ProgressDisplay
