@@ -90,12 +90,18 @@ class Validator:
 
     def _returns(self, checkpoint: Checkpoint, steps: int, what: str, kind: type[Exception]) -> Tensor:
         """Mean returns [K + 1, M] of the validation tasks, of all ranks'; NaN of a rank's that fails (`_without`)."""
-        setting, config = self._setting, self._setting.config
-        share = setting.ranks.share(config.num_tasks)
+        ranks, num_tasks = self._setting.ranks, self._setting.config.num_tasks
+        share = ranks.share(num_tasks)
         own = torch.full((steps + 1, share.stop - share.start), torch.nan).to(checkpoint.state["theta"].device).double()
         with self._without(what, kind):
-            tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
-            draws = Draws(Purpose.VALIDATION_EPISODES, config.seed, first_task=share.start)
-            rollouts = setting.rollouts(tasks[share], draws)
-            own = adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps).returns()
-        return setting.ranks.join(own, config.num_tasks)  # the other ranks wait for these, whatever they are
+            own = self._own_returns(checkpoint, steps)
+        return ranks.join(own, num_tasks)  # the other ranks wait for these, whatever they are
+
+    def _own_returns(self, checkpoint: Checkpoint, steps: int) -> Tensor:
+        """[K + 1, m], of this rank's tasks."""
+        setting, config = self._setting, self._setting.config
+        share = setting.ranks.share(config.num_tasks)
+        tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
+        draws = Draws(Purpose.VALIDATION_EPISODES, config.seed, first_task=share.start)
+        rollouts = setting.rollouts(tasks[share], draws)
+        return adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps).returns()

@@ -1,6 +1,7 @@
 """Bad input, in one line for the user."""
 
 import difflib
+import os
 import reprlib
 from collections.abc import Iterable
 from typing import Any
@@ -34,7 +35,8 @@ def shown(value: Any) -> str:
 def summary(error: BaseException) -> str:
     """An error in one line: an OSError's file and fault, or else the message's last line."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        named = error.filename if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
+        return one_line(f"{os.fsdecode(named)}: {error.strerror}" if named else error.strerror)
     lines = str(error).strip().splitlines()
     return one_line(lines[-1] if lines else type(error).__name__)
 
