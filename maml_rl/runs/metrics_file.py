@@ -91,5 +91,5 @@ def _before(path: Path, first_iteration: int) -> bytes:
     try:
         rows, lines = read_rows(path)
     except OSError as error:
-        raise UsageError(f"{path}: got no readable file ({error.strerror}), allowed: metrics of a run") from error
+        raise UsageError(f"{path}: got what cannot be read ({error.strerror}), allowed: metrics of a run") from error
     return b"".join(line for row, line in zip(rows, lines, strict=True) if row["iteration"] < first_iteration)
