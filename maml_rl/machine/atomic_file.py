@@ -21,6 +21,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def remove_torn(folder: Path) -> None:
+    """Delete the temporary files that killed processes have left in a folder, which nobody else writes into now."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        path.unlink(missing_ok=True)
+
+
 def _write(path: Path, content: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     try:

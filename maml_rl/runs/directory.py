@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.machine.atomic_file import TEMPORARY, write_atomically
 from maml_rl.options.config import Config
 from maml_rl.options.yaml_file import dump_yaml, load_yaml
 from maml_rl.runs.metrics_rows import read_rows
@@ -25,9 +25,11 @@ def default_run_dir(config: Config) -> Path:
 def create_run_dir(run_dir: Path) -> None:
     """Make a new, empty folder for a run. Raises UsageError if there is something already, or if it cannot be made."""
     try:
-        checkpoints = run_dir / "checkpoints"  # empty: of a run that was killed as it began
+        checkpoints = run_dir / "checkpoints"
         run_dir.mkdir(parents=True, exist_ok=True)
-        if any(path != checkpoints for path in run_dir.iterdir()) or any(checkpoints.glob("*")):
+        # A run that was killed as it began leaves an empty one, and perhaps a temporary file.
+        found = (path for path in (*run_dir.iterdir(), *checkpoints.glob("*")) if path != checkpoints)
+        if any(not path.name.startswith(TEMPORARY) for path in found):
             allowed = f"a new or empty folder; to go on with a run: --resume {run_dir}"
             raise UsageError(f"--run-dir: got {str(run_dir)!r}, which is not empty, allowed: {allowed}")
         checkpoints.mkdir(exist_ok=True)

@@ -1,14 +1,16 @@
 """How a run begins, or goes on: its folder and its last checkpoint."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from maml_rl.machine.atomic_file import remove_torn
 from maml_rl.options.command_line import Source
 from maml_rl.options.config import flat, names_marked
 from maml_rl.options.wiring import Setting
 from maml_rl.runs.checkpoint import Checkpoint, has_checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
-from maml_rl.runs.directory import create_run_dir, default_run_dir, lock_run_dir
+from maml_rl.runs.directory import create_run_dir, default_run_dir, lock_run_dir, write_config
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.fields import Mark
 
@@ -25,12 +27,18 @@ def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoin
     if not source.resume and not restarted:
         create_run_dir(run_dir)
         ranks.remember("run_dir", str(run_dir))
+    checkpoints = run_dir / "checkpoints"
     with lock_run_dir(run_dir):
-        if source.resume or has_checkpoint(run_dir / "checkpoints"):
+        # A resumed run without metrics may have been killed before its first checkpoint.
+        if has_checkpoint(checkpoints) or (source.resume and os.path.lexists(run_dir / "metrics.jsonl")):
             checkpoint = last_checkpoint(run_dir, setting)
-        else:  # from here on there is a checkpoint to resume from
+        else:
+            if not source.resume:
+                write_config(run_dir, config)  # from here on the run can be resumed
             checkpoint = Checkpoint(setting.initial_state(), 0, 0)
-            save_checkpoint(run_dir / "checkpoints", checkpoint, config)
+            save_checkpoint(checkpoints, checkpoint, config)
+        for folder in (run_dir, checkpoints):  # of a process that was killed as it wrote
+            remove_torn(folder)
         yield run_dir, checkpoint
 
 

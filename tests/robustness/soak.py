@@ -104,10 +104,10 @@ def kill_and_resume(
         if survived:
             kills[way] += 1
             between()
-            left = [path.name for path in run_dir.rglob(".*") if way != "SIGKILL"]
-            if left:
-                raise Broken(f"{name}: {way} left {left}")
         if status == 0:
+            left = [path.name for path in run_dir.rglob(".*")]
+            if left:
+                raise Broken(f"{name}: {left} are left")
             return
 
 
