@@ -1,14 +1,16 @@
 """JSON and YAML within limits: a document that is too large, nested too deep, or of another kind is refused at once."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 MAX_BYTES = 100_000_000
-MAX_YAML = 1_000_000  # characters: it is parsed at a tenth of JSON's rate
+MAX_JSON = {",": 4_000_000, "[": 500_000, "{": 500_000}  # of each character: as many are parsed in a second or two
+MAX_YAML = 400_000  # characters: it is parsed at a tenth of JSON's rate
+MAX_SCALAR = 1_000  # characters of a value or key in YAML: 1:1:1:... is one number, of sixty times the digits
 MAX_ITEMS = 1_000_000  # of a YAML document, with each alias in place
 MAX_DEPTH = 20
 
@@ -27,10 +29,14 @@ class _UniqueKeyLoader(_Loader):
     """The safe loader, for which a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands there twice", node.start_mark)
+        keys: set[Any] = set()
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable):  # the safe loader says what is wrong with another
+                if key in keys:
+                    reason = f"key {key!r} stands there twice"
+                    raise yaml.constructor.ConstructorError(None, None, reason, key_node.start_mark)
+                keys.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -50,6 +56,9 @@ def read_text(path: Path) -> str:
 
 def parse_json(text: str) -> Any:
     """The value of a JSON text. Raises DocumentError."""
+    for character, most in MAX_JSON.items():
+        if text.count(character) > most:
+            raise DocumentError(f"it has more than {most} {character!r}")
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -65,6 +74,7 @@ def parse_yaml(text: str) -> Any:
     if len(text) > MAX_YAML:
         raise DocumentError(f"it has more than {MAX_YAML} characters")
     try:
+        _check_events(text)
         loader = _UniqueKeyLoader(text)
         node = loader.get_single_node()
         if node is None:
@@ -75,8 +85,27 @@ def parse_yaml(text: str) -> Any:
         raise _too_deep() from error
     except DocumentError:
         raise
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise DocumentError(str(error).replace('in "<unicode string>", ', "")) from error
+    except (TypeError, ArithmeticError, LookupError, AttributeError) as error:  # PyYAML's constructors on !!bool x
+        raise DocumentError(f"a value does not go with its tag: {error}") from error
+
+
+def _check_events(text: str) -> None:
+    """Raise DocumentError if a YAML text is nested too deep, on which libyaml's composer would overflow the stack, or
+    has a scalar that is too long.
+    """
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.ScalarEvent):
+            if len(event.value) > MAX_SCALAR:
+                raise DocumentError(f"it has a value of more than {MAX_SCALAR} characters")
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH + 1:
+                raise _too_deep()
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _too_deep() -> DocumentError:
