@@ -4,8 +4,14 @@ HEAD, TAIL = 300, 200  # characters of a message that is too long: what it is ab
 
 
 def one_line(message: str) -> str:
-    """The message as one line of a few hundred characters, whatever a user has given that stands in it."""
-    message = message.replace("\n", "\\n")
+    """The message as one line of a few hundred characters, whatever a user has given that stands in it.
+
+    Characters that cannot be printed are escaped: line ends of every kind, control sequences, undecodable bytes.
+    """
+    return _cut("".join(each if each.isprintable() else ascii(each)[1:-1] for each in _cut(message)))
+
+
+def _cut(message: str) -> str:
     return message if len(message) <= HEAD + TAIL else f"{message[:HEAD]} ... {message[-TAIL:]}"
 
 

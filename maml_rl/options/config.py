@@ -10,7 +10,7 @@ import tyro
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.schema.bounds import Count, Fraction, OneOf, Within
-from maml_rl.schema.errors import UsageError, nearest
+from maml_rl.schema.errors import UsageError, nearest, shown
 from maml_rl.schema.fields import Mark, merge, names_with
 
 
@@ -26,7 +26,7 @@ class Config:
     """What is trained, and how: see --list-algorithms. Each algorithm has options of its own beside these."""
     seed: Annotated[int, Within(0, 2**32 - 1), Mark.SAME_EXPERIMENT] = 1
     """Seed of everything random."""
-    iterations: Annotated[int, Within(0), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 500
+    iterations: Annotated[int, Within(0, 10**12), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 500
     """Meta-updates in total: a resumed run goes on up to this number."""
     num_tasks: Count = 20
     """Tasks per meta-update (the paper: 40)."""
@@ -67,7 +67,7 @@ class Config:
     """Evaluate on validation tasks, and keep the best policy so far in checkpoints/best.safetensors."""
     validate_every: Annotated[Count, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 10
     """Iterations between validations, if keep_best is set."""
-    video_every: Annotated[int, Within(0), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 0
+    video_every: Annotated[int, Within(0, 10**12), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 0
     """Iterations between videos of a validation task, in videos/ and in TensorBoard; 0 makes none."""
 
     algorithm_options: Annotated[Any, tyro.conf.Suppress] = dataclasses.field(
@@ -108,7 +108,8 @@ def configure(
     options = kind(**{name: value for name, value in vars(base.algorithm_options).items() if name in own})
     for name in values:
         if name not in own and not (lenient and algorithms_with(name)):
-            raise UsageError(f"{label(str(name))}: {_unknown(str(name), config.algorithm)}")
+            text = name if isinstance(name, str) else shown(name)
+            raise UsageError(f"{label(text)}: {_unknown(text, config.algorithm)}")
     given = {name: value for name, value in values.items() if name in own and name not in common}
     return dataclasses.replace(config, algorithm_options=merge(options, given, label))
 

@@ -37,6 +37,8 @@ Count = Annotated[int, Within(1, 1_000_000)]
 Fraction = Annotated[float, Within(0, 1)]
 
 
+MAX_LIST = 10_000
+
 _MISFIT = object()
 
 
@@ -68,8 +70,9 @@ def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
         return f"{allowed}, or none", None if value is None else converted
     if get_origin(annotation) is tuple:
         element = get_args(annotation)[0]
-        parts = [_fit(part, element)[1] for part in value] if isinstance(value, (list, tuple)) else [_MISFIT]
-        return f"a list of: {_fit(None, element)[0]}", _MISFIT if _MISFIT in parts else tuple(parts)
+        fits = isinstance(value, (list, tuple)) and len(value) <= MAX_LIST
+        parts = [_fit(part, element)[1] for part in value] if fits else [_MISFIT]
+        return f"a list of up to {MAX_LIST}: {_fit(None, element)[0]}", _MISFIT if _MISFIT in parts else tuple(parts)
     if annotation is bool:
         return "true or false", value if isinstance(value, bool) else _MISFIT
     if annotation is str:

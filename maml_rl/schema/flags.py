@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+import tyro
+
 from maml_rl.schema.bounds import check_value
-from maml_rl.schema.errors import UsageError, nearest
+from maml_rl.schema.errors import UsageError, nearest, shown
 
 
 def read_flags(argv: Sequence[str], *options: type, positional: str | None = None) -> dict[str, Any]:
@@ -21,6 +23,7 @@ def read_flags(argv: Sequence[str], *options: type, positional: str | None = Non
     annotations: dict[str, Any] = {}
     for each in options:
         annotations |= get_type_hints(each, include_extras=True)
+    annotations = {name: each for name, each in annotations.items() if tyro.conf.Suppress not in get_args(each)}
     flags: dict[str, list[str]] = {}
     name = positional
     for token in argv:
@@ -84,8 +87,8 @@ def _takes_many(annotation: Any) -> bool:
 
 
 def _path(option: str, token: str) -> Path:
-    if not token:
-        raise UsageError(f"{option}: got '', allowed: a path")
+    if not token or "\0" in token:
+        raise UsageError(f"{option}: got {shown(token)}, allowed: a path")
     return Path(token)
 
 
