@@ -224,7 +224,8 @@ def run(options: Options) -> int:
     results = [evaluate(name, each, options, console) for name, each in policies(options)]
     print_table(results)
     if options.output:
-        write_atomically(options.output, (json.dumps(with_nulls(as_json(results, options)), indent=1) + "\n").encode())
+        text = json.dumps(with_nulls(as_json(results, options)), indent=1) + "\n"
+        write_atomically(options.output, text.encode())
     if options.video:
         first = results[0]
         tasks = first.tasks[: options.video_tasks]

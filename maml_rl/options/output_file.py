@@ -1,4 +1,4 @@
-"""Files that a command is asked to write."""
+"""Files that a command is asked to write: whether they can be is said before the work, not after it."""
 
 import contextlib
 import os
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maml_rl.schema.errors import UsageError, nearest
+
+
 
 
 def check_output(option: str, path: Path, suffixes: Sequence[str]) -> None:
