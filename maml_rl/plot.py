@@ -4,7 +4,6 @@ python -m maml_rl.plot runs/A runs/B --output curves.png
 python -m maml_rl.plot evaluation.json --output steps.pdf
 """
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,9 +14,8 @@ from typing import Any
 import tyro
 
 from maml_rl.command import exit_status
-from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.options.config import Config, flat, names_marked
-from maml_rl.options.output_file import check_output
+from maml_rl.options.output_file import check_output, write_output
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.runs.directory import read_run
 from maml_rl.schema.errors import UsageError
@@ -81,16 +79,14 @@ def plot(paths: Sequence[Path], output: Path) -> None:
     for path in paths:
         if not os.path.exists(path):
             raise UsageError(f"got {str(path)!r}, which does not exist, allowed: run directories and evaluation files")
-    runs = [read_run(path) for path in paths if path.is_dir()]
-    evaluations = [read_evaluation(path) for path in paths if not path.is_dir()]
+    runs = [read_run(path) for path in paths if os.path.isdir(path)]
+    evaluations = [read_evaluation(path) for path in paths if not os.path.isdir(path)]
 
-    from maml_rl.reports.figures import (
-        figure,  # matplotlib takes a second to import; bad input does not have to wait for it
-    )
+    # matplotlib takes a second to import; bad input does not have to wait for it
+    from maml_rl.reports.figures import figure, picture
 
-    buffer = io.BytesIO()
-    figure(group_runs(runs), evaluations).savefig(buffer, format=output.suffix[1:].lower())
-    write_atomically(output, buffer.getvalue())
+    content = picture(figure(group_runs(runs), evaluations), output.suffix[1:].lower())
+    write_output("--output", output, content)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ NAMED_TASKS = PRESETS / "tasks"
 EPISODES = {
     "maml-paper": {"navigation-2d": 40, "halfcheetah-dir": 20, "halfcheetah-vel": 20, "ant-vel": 20, "ant-dir": 40}
 }
+MAX_TASKS = 100_000  # in a file
 
 
 def as_tasks(given: Sequence[Any], family: Family, label: str) -> Tensor:
@@ -62,9 +63,10 @@ def load_tasks(given: str, env: str, family: Family) -> Tensor:
         tasks = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
     except DocumentError as error:
         raise UsageError(f"{option}: got {given!r}, allowed: a list of tasks in JSON or YAML ({error})") from error
-    if not isinstance(tasks, list) or not tasks:
-        got = "an empty list" if tasks == [] else f"a {type(tasks).__name__}"
-        raise UsageError(f"{option}: got {got} in {given!r}, allowed: a list of one or more tasks in JSON or YAML")
+    if not isinstance(tasks, list) or not 1 <= len(tasks) <= MAX_TASKS:
+        sized = "an empty list" if tasks == [] else f"a list of {len(tasks)}"
+        got = sized if isinstance(tasks, list) else f"a {type(tasks).__name__}"
+        raise UsageError(f"{option}: got {got} in {given!r}, allowed: a list of 1 to {MAX_TASKS} tasks in JSON or YAML")
     return as_tasks(tasks, family, f"{option}: {given}")
 
 

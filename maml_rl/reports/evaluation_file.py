@@ -7,6 +7,7 @@ from maml_rl.schema.bounds import Within, check_value
 from maml_rl.schema.documents import DocumentError, parse_json, read_text
 from maml_rl.schema.errors import UsageError
 
+MAX_RESULTS = 100
 RESULT: dict[str, Any] = {
     "name": str,
     "gradient_steps": tuple[Annotated[int, Within(0, 100_000)], ...],
@@ -27,8 +28,9 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: got a {type(evaluation).__name__}, allowed: an evaluation's JSON")
     _require(evaluation, ("env", "results"), str(path))
     results = evaluation["results"]
-    if not isinstance(results, list) or not results:
-        raise UsageError(f"{path}: got no results, allowed: a list of one or more in an evaluation's JSON")
+    if not isinstance(results, list) or not 1 <= len(results) <= MAX_RESULTS:
+        got = f"{len(results)} results" if isinstance(results, list) else f"a {type(results).__name__} of results"
+        raise UsageError(f"{path}: got {got}, allowed: a list of 1 to {MAX_RESULTS} in an evaluation's JSON")
     return {
         "env": check_value(f"{path}: env", evaluation["env"], str),
         "results": [_checked(result, f"{path}: result {i}") for i, result in enumerate(results, start=1)],

@@ -1,5 +1,7 @@
 """Figures: return against env steps in training, and against gradient steps in evaluation."""
 
+import io
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from maml_rl.schema.errors import UsageError, one_line
+
 # Okabe and Ito's colours, which stay apart for colour-blind readers; the markers do in grey print.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+MAX_PANELS, MAX_CURVES = 20, 200  # of a figure: beyond them nothing can be told apart
+MAX_NAME = 90  # characters of a name; as many fit below a panel
 FONT_SIZE = 13  # points; at README width, about half of it
 OFFSET = 0.04  # gradient steps between two policies' intervals, so that none hides another
 
@@ -25,16 +31,35 @@ Evaluation = Mapping[str, Any]  # an evaluation JSON
 def figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
     """One figure with a panel of learning curves and one of evaluations per family, if there are any.
 
-    learning: the groups of runs of each family, by its name. Names are text: a $ in them begins no formula.
+    learning: the groups of runs of each family, by its name. Names are text: a $ in them begins no formula. Raises
+    UsageError for more families or curves than a figure can have.
     """
     with rc_context({"text.parse_math": False}):
         return _figure(learning, evaluations)
 
 
+def picture(drawn: Figure, suffix: str) -> bytes:
+    """The figure as a file: png, pdf or svg. A character that the font lacks becomes a box."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"(?s)Glyph .* missing from font")
+        drawn.savefig(buffer, format=suffix)
+    return buffer.getvalue()
+
+
 def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
     evaluated = list(dict.fromkeys(each["env"] for each in evaluations))
     panels = len(learning) + len(evaluated)
-    drawn = Figure(figsize=(8 * panels, 6), dpi=120, layout="constrained")
+    curves = [2 * len(groups) for groups in learning.values()]
+    curves += [sum(len(each["results"]) for each in evaluations if each["env"] == env) for env in evaluated]
+    for got, most, noun in (
+        (panels, MAX_PANELS, "families"),
+        (max(curves, default=0), MAX_CURVES, "curves of a family"),
+    ):
+        if got > most:
+            raise UsageError(f"got {got} {noun}, allowed: up to {most} in a figure")
+    height = 6 + max(0, max(curves, default=0) - 8) * FONT_SIZE / 50  # inches: for a legend of many lines
+    drawn = Figure(figsize=(8 * panels, height), dpi=120, layout="constrained")
     FigureCanvasAgg(drawn)
     axes = list(np.atleast_1d(drawn.subplots(1, panels)))
     for each, (env, groups) in zip(axes, learning.items(), strict=False):
@@ -57,7 +82,7 @@ def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
             seeds = f"mean +- std of {len(runs)} seeds" if len(runs) > 1 else ""
             mean, spread = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(runs) - 1))
             words = ", ".join(part for part in (label, kind, seeds) if part) or "return"
-            axes.plot(grid, mean, style, color=colour, label=words, marker="." if len(grid) == 1 else None)
+            axes.plot(grid, mean, style, color=colour, label=_label(words), marker="." if len(grid) == 1 else None)
             if len(runs) > 1:
                 axes.fill_between(grid, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -78,23 +103,30 @@ def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -
         x, mean = np.array(result["gradient_steps"]), np.array([_number(each) for each in result["return_mean"]])
         half = np.array([width or 0.0 for width in result["return_ci95"]])
         if len(x) == 1 and last > 0:
-            axes.axhline(mean[0], color=colour, linestyle=":", label=label)
+            axes.axhline(mean[0], color=colour, linestyle=":", label=_label(label))
             axes.axhspan(mean[0] - half[0], mean[0] + half[0], color=colour, alpha=0.12, linewidth=0)
         else:
             shifted = x + OFFSET * (i - (len(results) - 1) / 2)
-            axes.errorbar(shifted, mean, yerr=half, color=colour, marker=marker, capsize=4, label=label)
+            axes.errorbar(shifted, mean, yerr=half, color=colour, marker=marker, capsize=4, label=_label(label))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(axes, env, "gradient steps on the task (bars: 95 % interval over tasks)", "mean return (reward units)")
 
 
 def _finish(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=FONT_SIZE)
+    axes.set_title(_label(title), fontsize=FONT_SIZE)
     axes.set_xlabel(x, fontsize=FONT_SIZE)
     axes.set_ylabel(y, fontsize=FONT_SIZE)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=FONT_SIZE)
     axes.legend(fontsize=FONT_SIZE - 2, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.13))
+
+
+def _label(name: str) -> str:
+    """A name as it is drawn: one short line. It is never empty, nor begins with an underscore: that means none."""
+    name = one_line(name)
+    name = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME // 2]} ... {name[-MAX_NAME // 2 :]}"
+    return f"\N{ZERO WIDTH SPACE}{name}" if name[:1] in ("", "_") else name
 
 
 def _cycle(values: Sequence[str]) -> list[str]:

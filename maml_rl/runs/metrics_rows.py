@@ -34,9 +34,10 @@ def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
                 raise UsageError(f"{label}: got what cannot be read ({error}), allowed: metrics of a run") from error
             rows.append(_checked(row, label))
             lines.append(line)
-            if len(rows) > 1 and rows[-2]["iteration"] >= rows[-1]["iteration"]:
-                got = f"iteration {rows[-1]['iteration']} after iteration {rows[-2]['iteration']}"
-                raise UsageError(f"{label}: got {got}, allowed: rows in their order")
+            for name, least in (("iteration", 1), ("env_steps", 0)):
+                if len(rows) > 1 and rows[-1][name] - rows[-2][name] < least:
+                    got = f"{name} {rows[-1][name]} after {name} {rows[-2][name]}"
+                    raise UsageError(f"{label}: got {got}, allowed: rows in their order")
         if len(line) == MAX_LINE:
             raise UsageError(f"{path}: line {len(rows) + 1}: got more than {MAX_LINE} bytes, allowed: metrics")
     return rows, lines
