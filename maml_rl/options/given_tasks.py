@@ -64,8 +64,8 @@ def load_tasks(given: str, env: str, family: Family) -> Tensor:
     except DocumentError as error:
         raise UsageError(f"{option}: got {given!r}, allowed: a list of tasks in JSON or YAML ({error})") from error
     if not isinstance(tasks, list) or not 1 <= len(tasks) <= MAX_TASKS:
-        sized = "an empty list" if tasks == [] else f"a list of {len(tasks)}"
-        got = sized if isinstance(tasks, list) else f"a {type(tasks).__name__}"
+        got = f"a list of {len(tasks)}" if isinstance(tasks, list) else f"a {type(tasks).__name__}"
+        got = "an empty list" if tasks == [] else got
         raise UsageError(f"{option}: got {got} in {given!r}, allowed: a list of 1 to {MAX_TASKS} tasks in JSON or YAML")
     return as_tasks(tasks, family, f"{option}: {given}")
 

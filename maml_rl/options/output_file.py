@@ -9,8 +9,6 @@ from pathlib import Path
 from maml_rl.schema.errors import UsageError, nearest
 
 
-
-
 def check_output(option: str, path: Path, suffixes: Sequence[str]) -> None:
     """Raise UsageError, naming the option, unless a file of that name could be written and has one of the endings."""
     if path.suffix.lower() not in suffixes:

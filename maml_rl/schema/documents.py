@@ -9,7 +9,7 @@ import yaml
 
 MAX_BYTES = 100_000_000
 MAX_JSON = {",": 4_000_000, "[": 500_000, "{": 500_000}  # of each character: as many are parsed in a second or two
-MAX_YAML = 400_000  # characters: it is parsed at a tenth of JSON's rate
+MAX_YAML = 200_000  # characters: it is parsed at a tenth of JSON's rate
 MAX_SCALAR = 1_000  # characters of a value or key in YAML: 1:1:1:... is one number, of sixty times the digits
 MAX_ITEMS = 1_000_000  # of a YAML document, with each alias in place
 MAX_DEPTH = 20
