@@ -1,0 +1,91 @@
+"""Rows of a metrics.jsonl that no run writes: neither drawn nor continued."""
+
+import json
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maml_rl import plot, train
+from tests.robustness.promise import DEEP, assert_refused, copy_of, rows_of, tiny_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return tiny_run(tmp_path_factory.mktemp("runs"), iterations=2)
+
+
+ENTRIES: list[tuple[str, Any]] = [
+    ("return/pre", []),
+    ("return/pre", {}),
+    ("return/pre", "x"),
+    ("return/pre", nan),
+    ("return/post", inf),
+    ("return/post", 1e308),
+    ("return/post", True),
+    ("env_steps", "x"),
+    ("env_steps", None),
+    ("env_steps", -1),
+    ("env_steps", 2**70),
+    ("env_steps", 1),  # fewer than in the row before
+    ("iteration", 0),
+    ("iteration", 1.0),
+    ("iteration", True),
+    ("kl", "x"),
+    ("a\u2028b\n", []),
+    ("x" * 100_000, []),
+]
+
+
+def assert_nobody_reads(text: str, run: Path, folder: Path, capfd) -> None:
+    damaged = copy_of(run, folder)
+    (damaged / "metrics.jsonl").write_text(text)
+    assert_refused(plot.main, [str(damaged), "--output", str(folder / "x.png")], folder, capfd, "metrics.jsonl")
+    assert_refused(train.main, ["--resume", str(damaged), "--iterations", "3"], folder, capfd, "metrics.jsonl")
+
+
+@pytest.mark.parametrize(("name", "value"), ENTRIES, ids=lambda value: repr(value)[:20])
+def test_an_entry(run, tmp_path, capfd, name, value) -> None:
+    first, second = rows_of(run)
+    assert_nobody_reads(f"{json.dumps(first)}\n{json.dumps(second | {name: value})}\n", run, tmp_path, capfd)
+
+
+@pytest.mark.parametrize("missing", ["iteration", "env_steps", "return/pre", "return/post"])
+def test_an_entry_that_is_not_there(run, tmp_path, capfd, missing) -> None:
+    row = {name: value for name, value in rows_of(run)[0].items() if name != missing}
+    assert_nobody_reads(json.dumps(row) + "\n", run, tmp_path, capfd)
+
+
+LINES = {
+    "a list": "[]\n",
+    "null": "null\n",
+    "text": '"iteration"\n',
+    "blank": "\n",
+    "a zero byte": "\0\n",
+    "nested": DEEP + "\n",
+    "a number of 5,000 digits": '{"iteration": ' + "9" * 5_000 + "}\n",
+    "too long": '{"a": "' + "x" * 2_000_000 + '"}\n',
+    "many keys": "{" + ", ".join(f'"k{i}": 1' for i in range(70_000)) + "}\n",
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_a_line(run, tmp_path, capfd, line) -> None:
+    assert_nobody_reads(line, run, tmp_path, capfd)
+
+
+def test_a_byte_order_mark_and_rows_out_of_order(run, tmp_path, capfd) -> None:
+    text = (run / "metrics.jsonl").read_text()
+    for i, damaged in enumerate(("\ufeff" + text, "".join(text.splitlines(keepends=True)[::-1]))):
+        (tmp_path / str(i)).mkdir()
+        assert_nobody_reads(damaged, run, tmp_path / str(i), capfd)
+
+
+@pytest.mark.parametrize("value", [10_000_000_000_000_000_000, None, -5, 1e30])
+def test_a_number_of_any_size_is_drawn(run, tmp_path, value) -> None:
+    fine = copy_of(run, tmp_path)
+    rows = [row | {"return/pre": value} for row in rows_of(run)]
+    (fine / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert plot.main([str(fine), "--output", str(tmp_path / "x.png")]) == 0
+    assert (tmp_path / "x.png").stat().st_size > 5000
