@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.made
 
-.PHONY: setup train test lint bench docs-check package-check soak test-metaworld clean
+.PHONY: setup train test lint bench fuzz soak docs-check package-check test-metaworld clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,10 @@ bench: setup
 	@for name in sampling outer_step iteration scaling distributed worlds; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
 	$(BIN)/python -m benchmarks.time_to_score --env navigation-2d --score -11.7 $(ARGS)
 	$(BIN)/python -m benchmarks.time_to_score --env halfcheetah-dir --score 293.2 $(ARGS)
+
+# Ten thousand random inputs of every kind that a user gives: none may end in a traceback.
+fuzz: setup
+	$(BIN)/python -m tests.robustness.fuzz --examples 10000 $(ARGS)
 
 # Every command of README and docs, at a tiny size.
 docs-check: setup

@@ -82,7 +82,7 @@ def test_the_return_of_the_best(run, tmp_path, capfd, value) -> None:
     assert_refused(evaluate.main, [str(tmp_path / "run"), "--num-threads", "1"], tmp_path, capfd, "validation_return")
 
 
-CONFIGS: list[dict[str, Any]] = [
+CONFIGS: list[dict[Any, Any]] = [
     {"hidden_sizes": [10_000] * 3},
     {"hidden_sizes": [10_000] * 9_000},
     {"hidden_sizes": "[8]"},

@@ -134,7 +134,9 @@ def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path) -> Non
     from maml_rl.reports.figures import figure
 
     [axes] = figure({}, [{"env": "x", "results": [RESULT | {"name": name} for name in ("_x", "", "a$b$")]}]).axes
-    words = [text.get_text().strip("\N{ZERO WIDTH SPACE}") for text in axes.get_legend().get_texts()]
+    legend = axes.get_legend()
+    assert legend
+    words = [text.get_text().strip("\N{ZERO WIDTH SPACE}") for text in legend.get_texts()]
     assert words == ["_x", "", "a$b$"]
 
 
