@@ -83,12 +83,10 @@ def _changed(whole: Any, changes: Sequence[tuple[tuple[Any, ...], str, Any]]) ->
         if not path:
             result = new if how == "replace" else result
             continue
-        try:
-            parent = result
-            for key in path[:-1]:
-                parent = parent[key]
-            parent[path[-1]]
-        except (KeyError, IndexError, TypeError):  # an earlier change has removed it
+        parent: Any = result
+        for key in path[:-1]:
+            parent = parent[key] if _has(parent, key) else None
+        if not _has(parent, path[-1]):  # an earlier change has removed it
             continue
         if how == "add" and isinstance(parent, list):
             parent.insert(path[-1], new)
@@ -99,3 +97,9 @@ def _changed(whole: Any, changes: Sequence[tuple[tuple[Any, ...], str, Any]]) ->
         else:
             parent[path[-1]] = new
     return result
+
+
+def _has(parent: Any, key: Any) -> bool:
+    if isinstance(parent, dict):
+        return key in parent
+    return isinstance(parent, list) and isinstance(key, int) and key < len(parent)
