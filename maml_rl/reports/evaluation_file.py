@@ -11,8 +11,8 @@ MAX_RESULTS = 100
 RESULT: dict[str, Any] = {
     "name": str,
     "gradient_steps": tuple[Annotated[int, Within(0, 100_000)], ...],
-    "return_mean": tuple[Annotated[float | None, Within(-1e150, 1e150)], ...],
-    "return_ci95": tuple[Annotated[float | None, Within(0, 1e150)], ...],
+    "return_mean": tuple[Annotated[float | None, Within(-1e30, 1e30)], ...],
+    "return_ci95": tuple[Annotated[float | None, Within(0, 1e30)], ...],
 }
 
 

@@ -7,9 +7,9 @@ from maml_rl.schema.bounds import Within, check_value
 from maml_rl.schema.documents import DocumentError, parse_json
 from maml_rl.schema.errors import UsageError
 
-LARGEST = 1e150  # of a metric, so that figures may square it; a larger one is written as null
 MAX_LINE = 1_000_000  # bytes
-Number = Annotated[float | None, Within(-LARGEST, LARGEST)]  # null stands for a number that was not finite
+LARGEST = 1e30  # no sensible metric is larger, and matplotlib still draws it
+Number = Annotated[float | None, Within(-LARGEST, LARGEST)]  # null stands for a number that was not finite, or larger
 REQUIRED: dict[str, Any] = {
     "iteration": Annotated[int, Within(0, 2**53)],
     "env_steps": Annotated[int, Within(0, 2**63 - 1)],
