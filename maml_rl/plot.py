@@ -14,8 +14,9 @@ from typing import Any
 import tyro
 
 from maml_rl.command import exit_status
+from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.options.config import Config, flat, names_marked
-from maml_rl.options.output_file import check_output, write_output
+from maml_rl.options.output_file import check_output
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.runs.directory import read_run
 from maml_rl.schema.errors import UsageError
@@ -86,7 +87,7 @@ def plot(paths: Sequence[Path], output: Path) -> None:
     from maml_rl.reports.figures import figure, picture
 
     content = picture(figure(group_runs(runs), evaluations), output.suffix[1:].lower())
-    write_output("--output", output, content)
+    write_atomically(output, content)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
