@@ -100,7 +100,7 @@ def test_a_path(tmp_path, capfd, path) -> None:
     assert_not_drawn(Path(path), tmp_path, capfd)
 
 
-@pytest.mark.parametrize("name", [LONG_PATH + ".png", "x" * 251 + ".png", "nowhere/x.png", "x\0.png", ".png"])
+@pytest.mark.parametrize("name", [LONG_PATH + ".png", "x" * 252 + ".png", "nowhere/x.png", "x\0.png", ".png"])
 def test_an_output_that_cannot_be(tmp_path, capfd, name) -> None:
     path = write(tmp_path / "e.json", {"env": "x", "results": [RESULT]})
     assert_refused(plot.main, [str(path), "--output", str(tmp_path / name)], tmp_path, capfd, "--output")
