@@ -4,14 +4,17 @@ Nothing here knows of the rest of maml_rl.
 """
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# MuJoCo reads MUJOCO_GL when it is imported, and fails where that backend is missing, also for those who want no
-# pictures. `maml_rl.envs.pictures.offscreen` reads it when someone does.
-_gl = os.environ.pop("MUJOCO_GL", None)
+# As it is imported MuJoCo loads the OpenGL backend that MUJOCO_GL names, or glfw, which starts a process to ask for its
+# version; it fails if that backend is missing, also for those who want no pictures.
+_gl = os.environ.get("MUJOCO_GL")
+os.environ["MUJOCO_GL"] = "disable"
 import mujoco as _mujoco  # noqa: E402, F401
 
+os.environ.pop("MUJOCO_GL")
 if _gl is not None:
     os.environ["MUJOCO_GL"] = _gl
 
@@ -51,3 +54,13 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"maml_rl.envs.{_MODULES[name]}"), name)
+
+
+def _gl_context(*size: int) -> Any:
+    """MuJoCo's OpenGL context, of the backend that MUJOCO_GL names, for whoever uses `mujoco.Renderer` beside us."""
+    return import_module(f"mujoco.{os.environ.get('MUJOCO_GL') or 'glfw'}").GLContext(*size)
+
+
+for _name in ("mujoco.rendering.classic.gl_context", "mujoco.gl_context"):  # of MuJoCo 4, and 3
+    if _name in sys.modules:
+        setattr(sys.modules[_name], "GLContext", _gl_context)  # noqa: B010 - a module that pyright does not know
