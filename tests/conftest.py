@@ -6,6 +6,14 @@ from torch.nn.functional import one_hot
 
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.samples import Samples
+from maml_rl.runs.validation import Validator
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished run draws its figures, which takes longer than a tiny run: only if a test is marked `figures`."""
+    if not request.node.get_closest_marker("figures"):
+        monkeypatch.setattr(Validator, "_draw", lambda *_: None)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ RUNS = {
     "halfcheetah-vel": (f"--env halfcheetah-vel {SIZE} --horizon 50", 120),
     "user class": (f"--env tests.envs.tasks_for_tests:Tasks {SIZE} --horizon 20", 150),
 }
-WATCHED = f"--env navigation-2d {SIZE} --horizon 50 --keep-best --validate-every 50 --iterations 100000000"
+WATCHED = f"--env navigation-2d {SIZE}0 --horizon 50 --keep-best --validate-every 50 --iterations 100000000"
 # A way to end a run, and the exit status that the run must have then: also before Python handles signals.
 ENDS = {
     "SIGKILL": {-signal.SIGKILL},

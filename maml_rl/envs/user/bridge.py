@@ -17,8 +17,8 @@ from maml_rl.envs.pictures.renderer import Renderer
 from maml_rl.envs.simulation import Step, check_tasks
 from maml_rl.envs.start_states import StartStates
 from maml_rl.envs.user.observations import count_numbers
+from maml_rl.envs.user.simulation import COLUMNS, REWARD, SUCCESS, TERMINATED, TRUNCATED
 from maml_rl.envs.user.user_class import draw_tasks, load_user_tasks, make_env
-from maml_rl.envs.user.worker import COLUMNS, REWARD, SUCCESS, TERMINATED, TRUNCATED
 from maml_rl.envs.user.worker_pool import WorkerPool
 
 HORIZON = 200  # steps, if the user's environment does not say

@@ -106,6 +106,7 @@ def test_a_damaged_best_policy_is_moved_aside(tmp_path, capsys) -> None:
         assert best.stat().st_size > 500
 
 
+@pytest.mark.figures
 def test_figures_that_cannot_be_drawn_do_not_end_the_run(tmp_path, capsys, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise ArithmeticError("no ink")
