@@ -62,9 +62,10 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks) ->
     ranks = ranks.on(device)
     num_threads = config.num_threads or max(1, num_cpus() // ranks.local_size)
     use_threads(num_threads)
-    with ranks.together():
+    with ranks.together(), signals.interruptible():
         setting = make_setting(dataclasses.replace(config, num_threads=num_threads), ranks)
         setting = dataclasses.replace(setting, config=config)
+        setting.try_out()
     with contextlib.ExitStack() as held:
         run_dir, checkpoint = None, None
         with ranks.together():

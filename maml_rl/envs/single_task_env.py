@@ -148,6 +148,7 @@ class SingleTaskEnv(gymnasium.Env, EzPickle):
         row = row.reshape(shape) if row.ndim == 0 and shape == (1,) else row
         if tuple(row.shape) != shape:
             raise ValueError(f"task: got shape {tuple(row.shape)}, allowed: {shape}")
-        if not row.isfinite().all():
-            raise ValueError(f"task: got {task!r}, allowed: finite numbers")
+        bound = self._family.task_bound
+        if not (row.abs() <= bound).all():
+            raise ValueError(f"task: got {task!r}, allowed: finite numbers from {-bound:g} to {bound:g}")
         return row

@@ -21,6 +21,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def unused(path: str) -> Path:
+    """The path, or with a number behind it if there is such a file: for what must not be lost."""
+    names = (path, *(f"{path}-{n}" for n in range(2, 1000)))
+    return next(Path(name) for name in names if not os.path.lexists(name))
+
+
 def remove_torn(folder: Path) -> None:
     """Delete the temporary files that killed processes have left in a folder, which nobody else writes into now."""
     for path in folder.glob(f"{TEMPORARY}*"):

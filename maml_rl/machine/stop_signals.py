@@ -13,8 +13,8 @@ STOPPING = [
 _open: "StopSignals | None" = None  # the one whose `interruptible` block the main thread is in
 
 
-class Interrupted(Exception):
-    """A signal asked the process to stop."""
+class Interrupted(BaseException):
+    """A signal asked the process to stop. Like KeyboardInterrupt no Exception: nobody takes it for a failure."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)

@@ -12,6 +12,7 @@ import gymnasium
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import Config, configure, flat, names_marked
 from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.shipped import found
 from maml_rl.options.yaml_file import load_yaml, read_yaml
 from maml_rl.schema.errors import UsageError, nearest
 from maml_rl.schema.fields import Mark
@@ -27,7 +28,7 @@ class Source:
     """Published protocol, a folder of configs/: maml-paper, as the policies of Finn et al. 2017 were really trained, or
     promp, as --variant promp takes it. Default: configs/<env>.yaml, the options that learn best here."""
     config: Path | None = None
-    """YAML file of options, above the preset and below the flags."""
+    """YAML file of options, above the preset and below the flags: your own, or one of configs/, by its path there."""
     run_dir: Path | None = None
     """Folder to write the run into; must be new or empty. Default: runs/<env>-<seed>-<time>."""
     resume: Path | None = None
@@ -67,7 +68,7 @@ def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
         return Config()
     if source.resume is not None:
         return _resumed(flags, source, source.resume, envs)
-    file = source.config
+    file = found(source.config) if source.config else None
     given = read_yaml(file) if file else {}
 
     def in_file(name: str) -> str:

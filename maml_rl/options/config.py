@@ -19,7 +19,7 @@ class Config:
     """Everything that determines a run. Each field is a command-line option and a key of the YAML presets."""
 
     env: Annotated[str, Mark.SHARED] = "navigation-2d"
-    """Family of tasks, or a class of your own as module:Class (README, Your own tasks)."""
+    """Family of tasks, or a class of your own as module:Class (docs/own-tasks.md)."""
     variant: Annotated[Literal["maml", "promp"], Mark.SHARED] = "maml"
     """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""
     algorithm: Annotated[str, OneOf(tuple(ALGORITHMS))] = "maml"

@@ -1,5 +1,6 @@
 """Files that come with the package: presets, tasks, trained policies."""
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -8,6 +9,11 @@ _SHIPPED = _PACKAGE / "shipped"  # setup.py copies them there; in a checkout the
 _ROOT = _SHIPPED if _SHIPPED.is_dir() else _PACKAGE.parent
 PRESETS = _ROOT / "configs"
 POLICIES = _ROOT / "checkpoints"
+
+
+def found(path: Path) -> Path:
+    """The path, or if there is none the file of that name that comes with the package: configs/metaworld/ml10.yaml."""
+    return path if os.path.exists(path) or not os.path.isfile(_ROOT / path) else _ROOT / path
 
 
 def shipped_policies() -> dict[str, Path]:

@@ -62,6 +62,16 @@ class Setting:
             Stopwatch(announce),
         )
 
+    def try_out(self) -> None:
+        """Begin an episode of the first tasks. Raises what a user's environment raises in its first steps."""
+        config = self.config
+        tasks = self.family.sample_tasks(config.num_tasks, keyed(Purpose.TASKS, config.seed))
+        tasks, draws = tasks[self.ranks.share(config.num_tasks)], Draws(Purpose.EPISODES, config.seed)
+        first = 0
+        for simulation in self.simulations:
+            simulation.reset(tasks[first : first + simulation.num_tasks], draws.phase().from_task(first))
+            first += simulation.num_tasks
+
     def initial_state(self) -> State:
         """The state of a new run."""
         return self.algorithm.init(self.model, keyed(Purpose.INITIAL_PARAMETERS, self.config.seed))

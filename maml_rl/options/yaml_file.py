@@ -29,7 +29,10 @@ def read_yaml(path: Path, option: str = "--config", stored: bool = False) -> dic
 
 def parse_config(text: str, base: Config, label: str) -> Config:
     """`base` below the options in the YAML of a run. Raises UsageError, beginning with `label`."""
-    return configure(base, _parse(text, label, stored=True), lambda name: f"{label}: {name}", lenient=True)
+    values = _parse(text, label, stored=True)
+    if not values:
+        raise UsageError(f"{label}: got a config without options, allowed: that of a run")
+    return configure(base, values, lambda name: f"{label}: {name}", lenient=True)
 
 
 def dump_yaml(config: Config) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from torch.utils.tensorboard import SummaryWriter
 
-from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.machine.atomic_file import unused, write_atomically
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.runs.metrics_rows import LARGEST, read_rows
 from maml_rl.schema.errors import UsageError
@@ -29,9 +29,15 @@ class MetricsWriter:
     def __init__(self, run_dir: Path, first_iteration: int) -> None:
         """first_iteration: the next one of the run. Lines of later iterations, which no checkpoint has, are removed."""
         path = run_dir / "metrics.jsonl"
+        self.notice = ""  # for the user
         if os.path.lexists(path):  # also a link that leads nowhere
-            kept = _before(path, first_iteration)
-            if kept != path.read_bytes():
+            kept, lacking = _before(path, first_iteration)
+            content = path.read_bytes()
+            if lacking:
+                aside = unused(f"{path}.damaged")
+                write_atomically(aside, content)
+                self.notice = f"{path} lacks {lacking} of {first_iteration} iterations; as it was: {aside}"
+            if kept != content:
                 write_atomically(path, kept)
         self._file = path.open("ab", buffering=0)  # nothing is left to be written as it is closed
         # TensorBoard's thread hands an OSError on to the next call, and need not print it too.
@@ -86,10 +92,11 @@ class MetricsWriter:
             self._hook(failure)
 
 
-def _before(path: Path, first_iteration: int) -> bytes:
-    """The lines of a metrics.jsonl before `first_iteration`. Raises UsageError if it cannot be read."""
+def _before(path: Path, first_iteration: int) -> tuple[bytes, int]:
+    """The lines of a metrics.jsonl before `first_iteration`, and how many are lacking. Raises UsageError."""
     try:
         rows, lines = read_rows(path)
     except OSError as error:
         raise UsageError(f"{path}: got what cannot be read ({error.strerror}), allowed: metrics of a run") from error
-    return b"".join(line for row, line in zip(rows, lines, strict=True) if row["iteration"] < first_iteration)
+    kept = [line for row, line in zip(rows, lines, strict=True) if row["iteration"] < first_iteration]
+    return b"".join(kept), first_iteration - len(kept)

@@ -19,14 +19,22 @@ REQUIRED: dict[str, Any] = {
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
-    """The rows of a metrics.jsonl, and their lines. The last line may be torn, and does not count then.
+    """The rows of a metrics.jsonl, and their lines. The last line may be torn, and does not count then, unless it is
+    whole but for its end.
 
     Raises UsageError, naming the line, for anything that a run does not write; OSError if there is no such file.
     """
     rows: list[dict[str, Any]] = []
     lines: list[bytes] = []
     with path.open("rb") as file:
-        while (line := file.readline(MAX_LINE)).endswith(b"\n"):
+        while line := file.readline(MAX_LINE):
+            if len(line) == MAX_LINE:
+                got = f"got more than {MAX_LINE} bytes"
+                raise UsageError(f"{path}: line {len(rows) + 1}: {got}, allowed: metrics of a run")
+            if not line.endswith(b"\n"):
+                if line.startswith(b"{") and not _is_whole(line):
+                    break  # it is the last one, of a run that was killed or still goes on
+                line += b"\n"
             label = f"{path}: line {len(rows) + 1}"
             try:
                 row = parse_json(line.decode())
@@ -38,9 +46,15 @@ def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
                 if len(rows) > 1 and rows[-1][name] - rows[-2][name] < least:
                     got = f"{name} {rows[-1][name]} after {name} {rows[-2][name]}"
                     raise UsageError(f"{label}: got {got}, allowed: rows in their order")
-        if len(line) == MAX_LINE:
-            raise UsageError(f"{path}: line {len(rows) + 1}: got more than {MAX_LINE} bytes, allowed: metrics")
     return rows, lines
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        parse_json(line.decode())
+    except (DocumentError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _checked(row: Any, label: str) -> dict[str, Any]:

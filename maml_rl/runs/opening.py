@@ -11,7 +11,7 @@ from maml_rl.options.config import flat, names_marked
 from maml_rl.options.wiring import Setting
 from maml_rl.runs.checkpoint import Checkpoint, has_checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.runs.directory import create_run_dir, default_run_dir, lock_run_dir, write_config
-from maml_rl.schema.errors import UsageError
+from maml_rl.schema.errors import UsageError, summary
 from maml_rl.schema.fields import Mark
 
 
@@ -28,7 +28,7 @@ def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoin
         create_run_dir(run_dir)
         ranks.remember("run_dir", str(run_dir))
     checkpoints = run_dir / "checkpoints"
-    with lock_run_dir(run_dir):
+    with lock_run_dir(run_dir), resumable(run_dir):
         # A resumed run without metrics may have been killed before its first checkpoint.
         if has_checkpoint(checkpoints) or (source.resume and os.path.lexists(run_dir / "metrics.jsonl")):
             checkpoint = last_checkpoint(run_dir, setting)
@@ -40,6 +40,18 @@ def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoin
         for folder in (run_dir, checkpoints):  # of a process that was killed as it wrote
             remove_torn(folder)
         yield run_dir, checkpoint
+
+
+@contextlib.contextmanager
+def resumable(run_dir: Path) -> Iterator[None]:
+    """A block whose OSError says how to go on: the files of a run cannot be written yet."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # it has been said
+            raise
+        how = f"go on with --resume {run_dir}" if (run_dir / "config.yaml").exists() else "begin again"
+        raise OSError(f"{summary(error)}; once it can be written, {how}") from error
 
 
 def last_checkpoint(run_dir: Path, setting: Setting) -> Checkpoint:

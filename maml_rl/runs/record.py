@@ -35,6 +35,8 @@ class RunRecord:
             write_config(run_dir, config)
             since = f", from iteration {first_iteration} on" if first_iteration else ""
             self.say(f"writing to {run_dir}{since}")
+            if self.writer.notice:
+                self.say(self.writer.notice)
 
     def say(self, line: str) -> None:
         """Print a line."""

@@ -1,7 +1,6 @@
 """A run's policy on validation tasks: the best one is kept, and figures show the last."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from math import inf, isnan
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from maml_rl.machine.atomic_file import unused
 from maml_rl.machine.ranks import RankLost
 from maml_rl.machine.stop_signals import Interrupted
 from maml_rl.options.wiring import Setting
@@ -82,8 +82,7 @@ class Validator:
         try:
             return best_return(folder)
         except ValueError as error:
-            names = [f"{BEST}.damaged", *(f"{BEST}.damaged-{n}" for n in range(2, 1000))]
-            aside = next(folder / name for name in names if not os.path.lexists(folder / name))
+            aside = unused(f"{folder / BEST}.damaged")
             (folder / BEST).rename(aside)
             self._record.say(f"{summary(error)}; moved it to {aside}")
             return -inf

@@ -13,13 +13,16 @@ MAX_YAML = 200_000  # characters: it is parsed at a tenth of JSON's rate
 MAX_SCALAR = 1_000  # characters of a value or key in YAML: 1:1:1:... is one number, of sixty times the digits
 MAX_ITEMS = 1_000_000  # of a YAML document, with each alias in place
 MAX_DEPTH = 20
+# A part of a reason of Python's, which only programmers understand, and the words for everybody.
+PLAIN = {"integer string conversion": "a number has too many digits", "UTF-8 BOM": "it begins with a byte-order mark"}
 
 
 class DocumentError(ValueError):
     """A document that cannot be read. The message is the reason, in a few words."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(" ".join(reason.split())[:200])
+        plain = next((words for part, words in PLAIN.items() if part in reason), reason)
+        super().__init__(" ".join(plain.split())[:200])
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, ten times as fast, if PyYAML has it

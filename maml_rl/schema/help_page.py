@@ -30,6 +30,8 @@ def print_help(parts: Mapping[str, Any], prog: str, description: str) -> NoRetur
         os.environ["COLUMNS"] = str(max(LEAST_WIDTH, shutil.get_terminal_size().columns))
         restored.callback(lambda: os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before))
         flags_only = (tyro.conf.OmitArgPrefixes,)
+        # Tyro does not wrap it.
+        description = textwrap.fill(description, max(LEAST_WIDTH, shutil.get_terminal_size().columns))
         tyro.cli(type(page), prog=prog, description=description, args=["--help"], default=page, config=flags_only)
     raise AssertionError("Tyro has exited")
 

@@ -214,6 +214,27 @@ class NoSpaces(Tasks):
     env = gymnasium.Env  # type: ignore[assignment]
 
 
+class HugeTasks(Tasks):
+    def sample_tasks(self, n, rng):
+        return [10**400] * n
+
+
+class NoRng(Tasks):
+    def sample_tasks(self, n):  # type: ignore[override]
+        return [0.5] * n
+
+
+class NoActionSpace(Tasks):
+    class env(Counter):
+        action_space = None  # type: ignore[assignment]
+
+
+class NoInfo(Tasks):
+    class env(Counter):
+        def step(self, action):
+            return *super().step(action)[:4], None
+
+
 class SuccessText(Tasks):
     class env(Counter):
         def step(self, action):

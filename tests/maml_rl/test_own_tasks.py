@@ -190,6 +190,9 @@ def test_a_failure_leaves_a_checkpoint_to_go_on_from(tmp_path, capsys, name, sta
     stderr = capsys.readouterr().err
     assert part in stderr.splitlines()[-1]
     assert stderr.count("Traceback") == (name == "Raises")
+    if name == "Killed":  # in its first step, before anything is written
+        assert not run.exists()
+        return
     done = len(metrics(run))
     assert (done > 0) == (name == "Raises")  # its environments fail at their 25th step, after an iteration
     assert (run / "checkpoints" / f"iteration-{done:06d}.safetensors").exists()
@@ -222,3 +225,28 @@ def test_no_worker_outlives_the_run(folder, signum, status) -> None:
     while any(runs(pid) for pid in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", ["OldReset", "OldStep", "RewardArray", "NoInfo"])
+def test_an_environment_that_cannot_be_is_one_line_before_anything_is_written(tmp_path, capsys, name) -> None:
+    assert main(["--env", f"{NAME}:{name}", *TINY, "--run-dir", str(tmp_path / "run")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"maml_rl.train: {NAME}:{name}: ")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("part", ["__init__(self)", "make_env(self)", "sample_tasks(self, n, rng)"])
+def test_ctrl_c_ends_a_run_in_the_user_s_own_code(folder, part) -> None:
+    """Which is no failure of that code: no traceback, and the status of the signal."""
+    slow = f"class Slow(MyTasks):\n    def {part}:\n        open('here', 'w').close()\n        time.sleep(60)\n"
+    (folder / "slow.py").write_text(f"import time\n\nfrom my_module import MyTasks\n\n\n{slow}")
+    process = command("--run-dir", "run", env="slow:Slow")
+    deadline = time.monotonic() + 60
+    while not Path("here").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (130, "")
+    assert not Path("run").exists()

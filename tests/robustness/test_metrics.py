@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from maml_rl import plot, train
+from tests.maml_rl.test_train import metrics
+from tests.maml_rl.test_train import train as train_tiny
 from tests.robustness.promise import DEEP, assert_refused, copy_of, rows_of, tiny_run
 
 
@@ -89,3 +91,27 @@ def test_a_number_of_any_size_is_drawn(run, tmp_path, value) -> None:
     (fine / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert plot.main([str(fine), "--output", str(tmp_path / "x.png")]) == 0
     assert (tmp_path / "x.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("cut", [1, 30, 10_000])
+def test_a_resumed_run_loses_no_metrics_without_a_word(tmp_path, capsys, cut) -> None:
+    """cut: bytes at the end of the file that a crash of the machine has lost: its last newline, and more."""
+    run = tmp_path / "run"
+    train_tiny(run, "--iterations", "4")
+    path = run / "metrics.jsonl"
+    before = path.read_bytes()
+    damaged = before[: max(0, len(before) - cut)]
+    path.write_bytes(damaged)
+    capsys.readouterr()
+    assert train.main(["--resume", str(run), "--iterations", "5"]) == 0
+    said = capsys.readouterr().err
+    aside = run / "metrics.jsonl.damaged"
+    if cut == 1:  # the last row is whole
+        assert path.read_bytes().startswith(before)
+        assert not aside.exists()
+        assert "lacks" not in said
+    else:
+        lacking = 1 if cut == 30 else 4
+        assert aside.read_bytes() == damaged
+        assert f"{path} lacks {lacking} of 4 iterations; as it was: {aside}" in said
+        assert len(metrics(run)) == 5 - lacking

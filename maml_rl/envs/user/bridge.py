@@ -176,9 +176,10 @@ class GymnasiumSimulation:
         return self._rows[..., column - COLUMNS]
 
 
-def _words(space: Space) -> str:
+def _words(space: Space | None) -> str:
     """A space in a few words: "Box of int8, shape (2, 3)", or "Dict"."""
-    return type(space).__name__ + (f" of {space.dtype}, shape {space.shape}" if space.dtype else "")
+    kind, dtype = type(space).__name__, getattr(space, "dtype", None)
+    return f"{kind} of {dtype}, shape {getattr(space, 'shape', None)}" if dtype else kind
 
 
 def _choices(space: Space) -> tuple[tuple[int, ...], Tensor]:

@@ -53,6 +53,8 @@ class Simulation:
                 result = self.env.step(action.astype(space.dtype).reshape(space.shape or ()))
         if not isinstance(result, tuple) or len(result) != 5 or not isinstance(result[4], dict):
             got = f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+            if isinstance(result, tuple) and len(result) == 5:
+                got = f"an info that is a {type(result[4]).__name__}"
             allowed = "observation, reward, terminated, truncated and info (a dict): Gymnasium's five"
             raise FamilyError(f"{self._name}: step gave {got}, allowed: {allowed}")
         observation, reward, terminated, truncated, info = result

@@ -14,10 +14,11 @@ from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.envs.user.global_randomness import seeded
 from maml_rl.envs.user.task_form import TaskForm, as_row
 
-METHODS = ("make_env", "sample_tasks", "set_task")
+METHODS = {"make_env": (), "sample_tasks": ("n", "rng"), "set_task": ("env", "task")}  # and what each is given
 # Of the global generators while a module is imported, a class is built and an environment is made. It is the same in
 # every process, run and evaluation: goals that a class draws there are its tasks' meaning.
 SEED = 0
+LINE = 500  # characters of a line of a traceback
 
 
 class UserTasks(Protocol):
@@ -61,7 +62,14 @@ def load_user_tasks(name: str) -> UserTasks:
     except TypeError as error:
         raise FamilyError(f"{name}: cannot be built ({error}), allowed: a class without arguments") from error
     with seeded(SEED), _users_code(name, "the class"):
-        return found()
+        tasks = found()
+    for method, given in METHODS.items():
+        try:
+            inspect.signature(getattr(tasks, method)).bind(*given)
+        except (TypeError, ValueError) as error:
+            allowed = f"{method}({', '.join(('self', *given))})"
+            raise FamilyError(f"{name}: {method} cannot be called ({error}), allowed: {allowed}") from error
+    return tasks
 
 
 def make_env(name: str, tasks: UserTasks) -> gymnasium.Env:
@@ -83,9 +91,9 @@ def draw_tasks(name: str, tasks: UserTasks, n: int, rng: np.random.Generator) ->
         drawn = tasks.sample_tasks(n, rng)
     try:
         rows = [as_row(task) for task in drawn]
-    except (TypeError, ValueError) as error:
-        got = " ".join(repr(drawn).split())[:80]
-        raise FamilyError(f"{name}: sample_tasks gave {got}, allowed: n tasks of numbers") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        got, allowed = " ".join(repr(drawn).split())[:80], "n tasks: numbers, arrays of numbers, or dicts of these"
+        raise FamilyError(f"{name}: sample_tasks gave {got}, allowed: {allowed}") from error
     if len(rows) != n:
         allowed = f"{n}, as many as it was asked for"
         raise FamilyError(f"{name}: sample_tasks({n}) gave {len(rows)} tasks, allowed: {allowed}")
@@ -105,6 +113,11 @@ def _said(form: TaskForm) -> str:
     return f"shape {form.shape}"
 
 
+def last_traceback() -> str:
+    """The traceback of the exception at hand, its lines cut to a sensible length."""
+    return "\n".join(line[:LINE] for line in traceback.format_exc().rstrip().splitlines())
+
+
 @contextlib.contextmanager
 def _users_code(name: str, part: str) -> Iterator[None]:
     """Raises WorkerError with the traceback for whatever the user's code raises."""
@@ -113,8 +126,7 @@ def _users_code(name: str, part: str) -> Iterator[None]:
     except FamilyError:
         raise
     except (Exception, SystemExit) as error:
-        said = traceback.format_exc().rstrip()
-        raise WorkerError(f"{name}: an exception in {part}\n{said}") from error
+        raise WorkerError(f"{name}: an exception in {part}\n{last_traceback()}") from error
 
 
 def _missing(found: type) -> list[str]:

@@ -5,7 +5,6 @@ Imports no PyTorch, so that a worker begins soon and stays small.
 
 import copy
 import os
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ from gymnasium.vector.async_vector_env import _async_worker
 
 from maml_rl.envs.errors import FamilyError
 from maml_rl.envs.user.simulation import COLUMNS, Simulation
-from maml_rl.envs.user.user_class import UserTasks, load_user_tasks
+from maml_rl.envs.user.user_class import UserTasks, last_traceback, load_user_tasks
 
 PROBE_STEPS = 3
 
@@ -105,6 +104,6 @@ class Bundle(gymnasium.Env):
             act(*arguments)
         except FamilyError as error:
             return {"fault": str(error)}
-        except (Exception, SystemExit):  # whatever it is, it is the user's to read
-            return {"traceback": f"{self._name}: an exception in a worker process\n{traceback.format_exc().rstrip()}"}
+        except BaseException:  # whatever it is, it is the user's to read
+            return {"traceback": f"{self._name}: an exception in a worker process\n{last_traceback()}"}
         return {}

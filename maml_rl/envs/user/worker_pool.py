@@ -49,12 +49,11 @@ class WorkerPool:
         self.close = weakref.finalize(self, _end, self._vector_env)
 
     def check_task(self, task: Any) -> None:
-        """Raise FamilyError if a task means something else in one worker than in another.
+        """Play the first steps of a task in an environment of each worker. Raises what is wrong with them, and
+        FamilyError if the task means something else in one worker than in another.
 
-        Nothing is said of an environment whose episodes differ also after the same seed.
+        Nothing is said of the latter if episodes differ also after the same seed.
         """
-        if len(self._shares) == 1:
-            return
         with self._watch():
             probes = self._vector_env.call("probe", task)
         for probe in probes:
@@ -140,7 +139,8 @@ def _how_it_ended(process: Any) -> str:
         return ""
     if process.exitcode >= 0:
         return f"ended with status {process.exitcode}"
-    return f"was killed by {signal.Signals(-process.exitcode).name}"
+    name = signal.Signals(-process.exitcode).name
+    return f"was killed by {name}" + " (out of memory?)" * (name == "SIGKILL")
 
 
 def _end(vector_env: Any) -> None:
