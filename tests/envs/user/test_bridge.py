@@ -309,7 +309,9 @@ def test_an_exception_brings_its_traceback_and_the_next_reset_begins_anew(action
 
 
 def test_a_killed_worker_is_noticed(actions) -> None:
-    with pytest.raises(WorkerError, match=r"^[\w.]+:Killed: a worker process was killed by SIGKILL \(out of memory\?\)$"):
+    with pytest.raises(
+        WorkerError, match=r"^[\w.]+:Killed: a worker process was killed by SIGKILL \(out of memory\?\)$"
+    ):
         play(bridge("Killed"), actions)
 
 
