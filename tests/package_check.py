@@ -16,6 +16,7 @@ COMMANDS = [
     f"-m maml_rl.train --env navigation-2d {SIZE} --run-dir runs/a",
     f"-m maml_rl.train --env halfcheetah-vel --preset promp {SIZE} --run-dir runs/b",
     "-m maml_rl.train --resume runs/a --iterations 3",
+    f"-m maml_rl.train --config configs/maml-paper/halfcheetah-dir.yaml {SIZE} --run-dir runs/c",
     "-m maml_rl.train --list-envs",
     "-m maml_rl.train --help",
     "-m maml_rl.evaluate runs/a halfcheetah-dir --help",
