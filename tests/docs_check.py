@@ -49,14 +49,14 @@ def small(command: str, folder: Path) -> list[str]:
             parts += [] if "--run-dir" in parts else ["--run-dir", tempfile.mkdtemp(dir=folder)]
     if "maml_rl.evaluate" in parts:
         parts += ["--tasks", "2", "--episodes", "2", "--gradient-steps", "1"]
-    if any(part.startswith("benchmarks.") for part in parts):
+    if any(part.startswith(("benchmarks.", "tests.robustness.")) for part in parts):
         parts += ["--max-seconds", "0"] if "benchmarks.time_to_score" in parts else ["--help"]
     return [str(each) for part in parts for each in (sorted(folder.glob(part)) if "*" in part else [part])]
 
 
 def prepare(folder: Path) -> None:
     """What the commands find: the shipped files, the classes of docs/own-tasks.md, and runs."""
-    for name in ("benchmarks", "configs", "checkpoints", "Makefile", "pyproject.toml", "constraints.txt"):
+    for name in ("benchmarks", "tests", "configs", "checkpoints", "Makefile", "pyproject.toml", "constraints.txt"):
         (folder / name).symlink_to(ROOT / name)
     own = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (ROOT / "docs" / "own-tasks.md").read_text(), re.DOTALL)
     assert own
