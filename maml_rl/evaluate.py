@@ -169,7 +169,7 @@ def as_json(results: Sequence[Result], options: Options) -> dict[str, Any]:
                 "name": result.name,
                 "algorithm": "random" if result.name == "random" else result.setting.config.algorithm,
                 "iteration": result.meta_policy.iteration,
-                "inner_lrs": result.setting.algorithm.step_sizes(0, len(returns) - 1),
+                "inner_lrs": result.setting.algorithm.step_sizes(result.meta_policy.state, 0, len(returns) - 1),
                 **result.adaptation.summary(),
                 **({} if not rated else {"success_rate": rates.mean(dim=1).tolist()}),
                 "per_task": [

@@ -4,11 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from maml_rl.algorithms.anil import Anil, AnilOptions
+from maml_rl.algorithms.cavia import Cavia, CaviaOptions, with_context
+from maml_rl.algorithms.dice import Dice, DiceOptions
+from maml_rl.algorithms.e_maml import EMaml, EMamlOptions
 from maml_rl.algorithms.fomaml import Fomaml, FomamlOptions
+from maml_rl.algorithms.lvc import Lvc, LvcOptions
 from maml_rl.algorithms.maml import Maml, MamlOptions
+from maml_rl.algorithms.meta_sgd import MetaSgd, MetaSgdOptions
 from maml_rl.algorithms.pretrain import Pretrain, PretrainOptions
+from maml_rl.algorithms.promp import Promp, PrompOptions
+from maml_rl.algorithms.reptile import Reptile, ReptileOptions
 from maml_rl.envs import Family, OracleFamily
 from maml_rl.meta.algorithm import Algorithm
+from maml_rl.models.policies import MlpPolicy
 
 
 @dataclass(frozen=True)
@@ -20,12 +29,23 @@ class Entry:
     summary: str
     source: str
     wrap: Callable[[Family], Family] = lambda family: family  # the family that it is trained on, from the one named
+    model: Callable[[MlpPolicy, Any], MlpPolicy] = lambda policy, options: policy  # the policy that it trains, likewise
     evaluation_steps: int = 3  # steps of adaptation that an evaluation takes unless told otherwise
 
 
 ALGORITHMS: dict[str, Entry] = {
     "maml": Entry(Maml, MamlOptions, "an initialisation from which gradient steps adapt", "Finn et al. 2017"),
     "fomaml": Entry(Fomaml, FomamlOptions, "the same, without second derivatives", "Finn et al. 2017"),
+    "e_maml": Entry(EMaml, EMamlOptions, "explores before it adapts, for what comes after", "Stadie et al. 2018"),
+    "promp": Entry(Promp, PrompOptions, "a clipped outer loss, by steps of Adam", "Rothfuss et al. 2019"),
+    "lvc": Entry(Lvc, LvcOptions, "MAML with a meta-gradient of low variance", "Rothfuss et al. 2019"),
+    "dice": Entry(Dice, DiceOptions, "MAML with an unbiased meta-gradient", "Foerster et al. 2018"),
+    "reptile": Entry(Reptile, ReptileOptions, "towards where some steps on each task lead", "Nichol et al. 2018"),
+    "anil": Entry(Anil, AnilOptions, "only the last layer adapts", "Raghu et al. 2020"),
+    "meta_sgd": Entry(MetaSgd, MetaSgdOptions, "every parameter's step size is learned", "Li et al. 2017"),
+    "cavia": Entry(
+        Cavia, CaviaOptions, "only a context beside the observation adapts", "Zintgraf et al. 2019", model=with_context
+    ),
     "pretrain": Entry(Pretrain, PretrainOptions, "one policy for all tasks, fine-tuned in tests", "Finn et al. 2017"),
     "oracle": Entry(
         Pretrain,

@@ -39,7 +39,7 @@ class Fomaml:
         return {"theta": step.theta}, metrics
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
-        return gradient_steps(problem, state["theta"], self.step_sizes(first, first + steps), first)
+        return gradient_steps(problem, state["theta"], self.step_sizes(state, first, first + steps), first)
 
-    def step_sizes(self, first: int, last: int) -> list[float]:
+    def step_sizes(self, state: State, first: int, last: int) -> list[float]:
         return self.options.inner_lrs(first, last)

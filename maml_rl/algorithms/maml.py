@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.adaptation import gradient_steps
 from maml_rl.meta.algorithm import Actor, Metrics, State
-from maml_rl.meta.inner_loop import Inner, InnerOptions, inner_loop
+from maml_rl.meta.inner_loop import EstimatorOptions, Inner, InnerOptions, inner_loop
 from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
 from maml_rl.meta.problem import Problem
 from maml_rl.models.model import Model
 
 
 @dataclass(frozen=True)
-class MamlOptions(InnerOptions, TrustRegionOptions):
+class MamlOptions(InnerOptions, EstimatorOptions, TrustRegionOptions):
     """Options of MAML."""
 
 
@@ -31,7 +31,7 @@ class Maml:
         return {"theta": model.initial_parameters(generator)}
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
-        inner = Inner(problem.loss, self.options.inner_lr, self.options.inner_steps)
+        inner = Inner(problem.estimators[self.options.inner_loss], self.options.inner_lr, self.options.inner_steps)
         with problem.watch("adapt"):
             path = inner_loop(problem, state["theta"], inner)
         with problem.watch("outer"):
@@ -39,7 +39,7 @@ class Maml:
         return {"theta": step.theta}, metrics
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
-        return gradient_steps(problem, state["theta"], self.step_sizes(first, first + steps), first)
+        return gradient_steps(problem, state["theta"], self.step_sizes(state, first, first + steps), first)
 
-    def step_sizes(self, first: int, last: int) -> list[float]:
+    def step_sizes(self, state: State, first: int, last: int) -> list[float]:
         return self.options.inner_lrs(first, last)

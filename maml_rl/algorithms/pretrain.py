@@ -45,7 +45,7 @@ class Pretrain:
         return {"theta": step.theta}, metrics
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
-        return gradient_steps(problem, state["theta"], self.step_sizes(first, first + steps), first)
+        return gradient_steps(problem, state["theta"], self.step_sizes(state, first, first + steps), first)
 
-    def step_sizes(self, first: int, last: int) -> list[float]:
+    def step_sizes(self, state: State, first: int, last: int) -> list[float]:
         return InnerOptions(self.options.inner_lr, 1, self.options.eval_lr_ratio).inner_lrs(first, last)

@@ -69,6 +69,9 @@ class Algorithm(Protocol):
         """
         ...
 
-    def step_sizes(self, first: int, last: int) -> list[float]:
-        """Step sizes of `adapt`'s gradient steps first to last - 1, to be reported."""
+    def step_sizes(self, state: State, first: int, last: int) -> list[float]:
+        """Step sizes of `adapt`'s gradient steps first to last - 1, to be reported; means if parameters have their own.
+
+        None of an algorithm that adapts otherwise.
+        """
         ...

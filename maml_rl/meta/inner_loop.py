@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -31,6 +31,16 @@ class InnerOptions:
 
 
 @dataclass(frozen=True)
+class EstimatorOptions:
+    """Options of algorithms that differentiate through the inner loop."""
+
+    inner_loss: Literal["plain", "lvc", "dice"] = "plain"
+    """Inner loss: all three have the policy gradient, and other second derivatives. plain takes that of the logarithm
+    of the probabilities (Finn et al. 2017), lvc of their ratio (Rothfuss et al. 2019), dice of whole episodes (Foerster
+    et al. 2018)."""
+
+
+@dataclass(frozen=True)
 class Inner:
     """theta_i' = theta_i - alpha * grad L_i(theta_i), `steps` times (Finn et al. 2017, eq. 1)."""
 
@@ -46,16 +56,22 @@ class Path:
     """The parameters along the inner loop, and the data that led there."""
 
     thetas_M: Sequence[Tensor]  # K + 1 times [M, P], before each inner step and after the last
-    batches: Sequence[Batch]  # K + 1, the k-th drawn with the k-th of these
+    batches: Sequence[Batch]  # K + 1, the k-th drawn with the k-th of these; or K, if nothing is drawn in the end
 
 
 def inner_loop(problem: Problem, theta: Tensor, inner: Inner) -> Path:
     """Draw a batch and take a step, `inner.steps` times, and draw the last batch. theta: [P]."""
+    path = descent(problem, theta, inner)
+    return Path(path.thetas_M, [*path.batches, problem.draw(path.thetas_M[-1], inner.steps)])
+
+
+def descent(problem: Problem, theta: Tensor, inner: Inner) -> Path:
+    """`inner_loop` without the last batch: K batches lead to K + 1 models."""
     thetas_M, batches = [theta.expand(problem.num_tasks, -1)], []
     for k in range(inner.steps):
         batches.append(problem.draw(thetas_M[-1], k))
         thetas_M.append(inner_step(problem.model, thetas_M[-1], batches[-1], inner.loss, inner.alpha))
-    return Path(thetas_M, [*batches, problem.draw(thetas_M[-1], inner.steps)])
+    return Path(thetas_M, batches)
 
 
 def inner_step(model: Model, theta_M: Tensor, batch: Batch, loss: Loss, alpha: float | Tensor) -> Tensor:

@@ -20,9 +20,8 @@ from torch import Tensor
 
 from maml_rl.meta.inner_loop import Inner, Path
 from maml_rl.meta.linearisation import Linearisation, linearise
+from maml_rl.meta.meta_gradient import meta_gradient
 from maml_rl.meta.problem import OuterLoss, Problem
-from maml_rl.models.derivatives import leaves
-from maml_rl.models.distributions import Distribution, with_parts
 
 
 @dataclass(frozen=True)
@@ -48,28 +47,9 @@ def meta_objective(
     models, a mean over a task's steps and then over tasks (Schulman et al. 2015, eq. 14).
     """
     model, last = problem.model, path.batches[-1]
-    dtype = path.thetas_M[0].dtype
     curved = [batch.every(stride, first) for batch in path.batches]
-    # By the first of the tasks: on the curvature's steps; and the adapted models' distributions on all.
-    kept: dict[int, Linearisation] = {}
-    old: dict[int, Distribution] = {}
-
-    def loss_and_gradient(tasks: slice) -> Tensor:
-        batches = [batch.rows(tasks) for batch in path.batches]
-        around = linearise(model, [theta_M[tasks] for theta_M in path.thetas_M], batches, inner)
-        heads = [leaves(at.distribution) for at in around.at]
-        with torch.enable_grad():
-            loss = outer_loss(heads, batches)
-        flat = [part for head in heads for part in head]
-        by_part = iter(torch.autograd.grad(loss.sum(), flat, allow_unused=True))
-        cotangents: list[Tensor | None] = []
-        for at, head in zip(around.at, heads, strict=True):
-            parts = [(next(by_part), part) for part in head]
-            unused = all(gradient is None for gradient, _ in parts)
-            filled = [torch.zeros_like(part) if gradient is None else gradient for gradient, part in parts]
-            cotangents.append(None if unused else at.backward(with_parts(head, filled)))
-        old[tasks.start] = around.at[-1].distribution
-        return torch.cat([loss.detach()[:, None], around.pull_back(cotangents)], dim=1)
+    kept: dict[int, Linearisation] = {}  # on the curvature's steps, by the first of the tasks
+    at_point = meta_gradient(problem, path, inner, outer_loss)
 
     def fisher_vector_product(v: Tensor) -> Tensor:
         def task_products(tasks: slice) -> Tensor:
@@ -94,11 +74,10 @@ def meta_objective(
                 distributions.append(at.distribution)
                 theta_M = theta_M - alpha * at.gradient(lambda d, batch=batch: inner.loss(d, batch))
             new = model.at(theta_M)(batches[-1].inputs)
-            kl = (batches[-1].weights * old[tasks.start].kl_to(new)).sum(dim=1)  # type: ignore[arg-type] # same kind
+            kl = (batches[-1].weights * at_point.adapted[tasks.start].kl_to(new)).sum(dim=1)  # type: ignore[arg-type] # same kind
             return torch.stack([outer_loss([*distributions, new], batches), kl], dim=1)
 
         loss, kl = problem.mean(losses_and_kls, last).tolist()
         return loss, kl
 
-    loss, gradient = problem.mean(loss_and_gradient, last).tensor_split([1])
-    return MetaObjective(float(loss), gradient.to(dtype), fisher_vector_product, evaluate)
+    return MetaObjective(at_point.loss, at_point.gradient, fisher_vector_product, evaluate)

@@ -34,17 +34,26 @@ class TrustRegionOptions:
 
 
 def meta_step(
-    problem: Problem, point: Tensor, path: Path, inner: Inner, outer_loss: OuterLoss, options: TrustRegionOptions
+    problem: Problem,
+    point: Tensor,
+    path: Path,
+    inner: Inner,
+    outer_loss: OuterLoss,
+    options: TrustRegionOptions,
+    moving: float | Tensor = 1.0,
 ) -> tuple[Step, Metrics]:
-    """Move the point, theta [P] or theta and alpha [2 P], down the outer loss. Returns the step and metrics."""
+    """Move the point, theta [P] or theta and alpha [2 P], down the outer loss. Returns the step and metrics.
+
+    moving: 1 for the numbers of the point that move and 0 for those that stay, if not all do.
+    """
     # Another first step in each iteration, so that no step of an episode is never seen.
     first = int(problem.random.integers(options.curvature_stride))
     objective = meta_objective(problem, path, inner, outer_loss, options.curvature_stride, first)
     step = trust_region_step(
         point,
         objective.loss,
-        objective.gradient,
-        objective.fisher_vector_product,
+        moving * objective.gradient,
+        lambda v: moving * objective.fisher_vector_product(moving * v),
         objective.evaluate,
         max_kl=options.max_kl,
         cg_iterations=options.cg_iterations,

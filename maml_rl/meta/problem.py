@@ -1,6 +1,6 @@
 """The input of an algorithm in an iteration: a model, and batches of some tasks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -50,6 +50,14 @@ class Problem(Protocol):
     @property
     def loss(self) -> Loss: ...
     @property
+    def estimators(self) -> Mapping[str, Loss]:
+        """Other losses of the inner loop by name, and `loss` itself.
+
+        All have its gradient at the models that drew a batch; their Hessians there are estimates of their own.
+        """
+        ...
+
+    @property
     def outer_loss(self) -> OuterLoss: ...
     @property
     def mean(self) -> TaskMean:
@@ -59,6 +67,11 @@ class Problem(Protocol):
     @property
     def random(self) -> np.random.Generator:
         """For the algorithm's own draws: the same on all ranks, another in each iteration."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """The share of the run's iterations that are done: for step sizes that fall."""
         ...
 
     @property

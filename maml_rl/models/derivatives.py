@@ -53,6 +53,7 @@ def pulled(outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequ
     return torch.autograd.grad(varying, inputs, weights, retain_graph=True, materialize_grads=True)
 
 
+@torch.enable_grad()
 def derivatives(
     at: Callable[[Tensor], Callable[[Tensor], Distribution]], theta_M: Tensor, inputs: Tensor
 ) -> Derivatives:
@@ -65,6 +66,7 @@ def derivatives(
     w = with_parts(distribution, [torch.zeros_like(part, requires_grad=True) for part in distribution])
     (pulled_w,) = torch.autograd.grad(distribution, theta_M, w, create_graph=True)
 
+    @torch.enable_grad()
     def hessian(loss: DistributionLoss) -> Product:
         gradient = torch.autograd.grad(loss(distribution).sum(), theta_M, create_graph=True)
         return lambda v_M: pulled(gradient, (theta_M,), (v_M,))[0]

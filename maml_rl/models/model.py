@@ -1,8 +1,10 @@
 """Models: distributions as a function of a parameter tensor theta_M [M, P] with a leading task axis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from math import prod
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from maml_rl.envs import KeyedGenerator
@@ -23,6 +25,11 @@ class Model(Protocol):
         """P."""
         ...
 
+    @property
+    def layers(self) -> Sequence[Sequence[str]]:
+        """The names of each layer's parameters, from the inputs to the output. A parameter may be of none."""
+        ...
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32."""
         ...
@@ -34,3 +41,9 @@ class Model(Protocol):
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The model around theta_M, at inputs [M, N, ...]."""
         ...
+
+
+def chosen_parameters(model: Model, names: Collection[str], like: Tensor) -> Tensor:
+    """[P], 1 at the parameters of these names and 0 elsewhere, on the device and in the dtype of `like`."""
+    assert set(names) <= model.parameter_shapes.keys(), names
+    return torch.cat([like.new_full((prod(shape),), name in names) for name, shape in model.parameter_shapes.items()])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maml_rl.envs import KeyedGenerator
-from maml_rl.models import mlp_derivatives
+from maml_rl.models import derivatives, mlp_derivatives
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Distribution, Gaussian, categorical
 from maml_rl.models.narrow_products import add_product
@@ -32,6 +32,8 @@ class MlpPolicy:
     min_log_std: float = log(1e-6)
     output_scale: float = 1.0  # of the output layer's initial weights
     choices: tuple[int, ...] = ()  # of each component of a discrete action, `action_size` in all; () for a Gaussian
+    # Parameters that stand beside the observation as inputs of the network, the same in all states: zero at first.
+    context_size: int = 0
 
     def __post_init__(self) -> None:
         assert not self.choices or sum(self.choices) == self.action_size, (self.choices, self.action_size)
@@ -39,14 +41,19 @@ class MlpPolicy:
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter, in the order in which theta concatenates them."""
-        sizes = (self.observation_size, *self.hidden_sizes, self.action_size)
-        shapes: dict[str, tuple[int, ...]] = {}
+        sizes = (self.observation_size + self.context_size, *self.hidden_sizes, self.action_size)
+        shapes: dict[str, tuple[int, ...]] = {"context": (self.context_size,)} if self.context_size else {}
         for layer, (size_in, size_out) in enumerate(pairwise(sizes)):
             shapes[f"layer{layer}.weight"] = (size_in, size_out)
             shapes[f"layer{layer}.bias"] = (size_out,)
         if not self.choices:
             shapes["log_std"] = (self.action_size,)
         return shapes
+
+    @property
+    def layers(self) -> list[list[str]]:
+        """The names of each layer's parameters, from the observations to the output."""
+        return [[f"layer{layer}.weight", f"layer{layer}.bias"] for layer in range(len(self.hidden_sizes) + 1)]
 
     @property
     def num_parameters(self) -> int:
@@ -102,10 +109,13 @@ class MlpPolicy:
         weights = [parameters[f"layer{layer}.weight"] for layer in layers]
         biases = [parameters[f"layer{layer}.bias"][:, None] for layer in layers]
         shared = self.shared(theta_M)
+        context = parameters["context"][:, None] if self.context_size else None
         nonlinearity = torch.relu if self.nonlinearity == "relu" else torch.tanh
 
         def distribution(observations: Tensor) -> Distribution:
             x = observations
+            if context is not None:
+                x = torch.cat([x, context.expand(-1, x.shape[1], -1)], dim=-1)
             for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
                 x = nonlinearity(add_product(bias, x, weight))
             return self.over_actions(add_product(biases[-1], x, weights[-1]), *shared)
@@ -114,4 +124,6 @@ class MlpPolicy:
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The policies around theta_M [M, P], at observations [M, N, O]."""
+        if self.context_size:  # an input of the network that is a parameter
+            return derivatives.derivatives(self.at, theta_M, inputs)
         return mlp_derivatives.derivatives(self, theta_M, inputs)

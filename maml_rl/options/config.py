@@ -105,7 +105,11 @@ def configure(
     config = merge(base, {name: value for name, value in values.items() if name in common}, label)
     own = annotations_of(config.algorithm)
     kind = ALGORITHMS[config.algorithm].options
-    options = kind(**{name: value for name, value in vars(base.algorithm_options).items() if name in own})
+    defaults = vars(type(base.algorithm_options)())  # each algorithm has its own
+    kept = {name: value for name, value in vars(base.algorithm_options).items() if name in own}
+    if kind is not type(base.algorithm_options):
+        kept = {name: value for name, value in kept.items() if value != defaults[name]}
+    options = kind(**kept)
     for name in values:
         if name not in own and not (lenient and algorithms_with(name)):
             text = name if isinstance(name, str) else shown(name)

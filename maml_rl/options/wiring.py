@@ -59,6 +59,7 @@ class Setting:
             config.gae_lambda,
             TaskMean(config.num_tasks, self.ranks.sum),
             keyed(Purpose.ALGORITHM, draws.seed, draws.iteration).streams(1)[0],
+            draws.iteration / max(1, config.iterations),
             Stopwatch(announce),
         )
 
@@ -122,8 +123,8 @@ def make_simulations(config: Config, family: Family, make_physics: MakePhysics |
 
 
 def make_model(config: Config, family: Family) -> MlpPolicy:
-    """The policy of the configured size, for the family's observations and kind of actions."""
-    return MlpPolicy(
+    """The policy of the configured size, for the family's observations and kind of actions, as the algorithm has it."""
+    policy = MlpPolicy(
         family.observation_size,
         family.action_size,
         config.hidden_sizes,
@@ -133,6 +134,7 @@ def make_model(config: Config, family: Family) -> MlpPolicy:
         config.output_scale,
         family.choices,
     )
+    return ALGORITHMS[config.algorithm].model(policy, config.algorithm_options)
 
 
 def choose_physics(config: Config) -> MakePhysics | None:

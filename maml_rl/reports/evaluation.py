@@ -22,7 +22,7 @@ class Adaptation:
 
     def returns(self) -> Tensor:
         """[K + 1, M], mean undiscounted return of a task's first episodes; diverged ones do not count."""
-        return torch.stack([_task_returns(each) for each in self.trajectories])
+        return torch.stack([each.task_returns() for each in self.trajectories])
 
     @property
     def rated(self) -> bool:
@@ -78,7 +78,3 @@ def confidence_interval(values: Tensor) -> float | None:
     """
     n = len(values)
     return NormalDist().inv_cdf(0.975) * float(values.std()) / sqrt(n) if n > 1 else None
-
-
-def _task_returns(trajectories: Trajectories) -> Tensor:
-    return trajectories.returns().sum(dim=1) / (~trajectories.diverged).sum(dim=1)

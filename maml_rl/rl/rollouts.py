@@ -1,7 +1,7 @@
 """Reinforcement learning as a `maml_rl.meta.problem.Problem`: a batch is episodes, played by the adapted policies."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from maml_rl.meta.problem import Loss, OuterLoss
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.keys import Draws
-from maml_rl.rl.losses import importance_ratio, policy_gradient
+from maml_rl.rl.losses import ESTIMATORS, importance_ratio, policy_gradient
 from maml_rl.rl.sampler import NotFinite, collect, magnitude
 from maml_rl.rl.samples import Samples, make_samples
 from maml_rl.rl.trajectories import Trajectories
@@ -37,9 +37,11 @@ class Rollouts:
     gae_lambda: float
     mean: TaskMean
     random: np.random.Generator
+    progress: float = 0.0
     watch: Stopwatch = field(default_factory=Stopwatch)
     loss: Loss = policy_gradient
     outer_loss: OuterLoss = importance_ratio
+    estimators: Mapping[str, Loss] = field(default_factory=lambda: ESTIMATORS)
     trajectories: dict[int, Trajectories] = field(default_factory=dict)  # of the policies after k gradient steps
 
     @property

@@ -1,5 +1,6 @@
 """From trajectories to the batches of the policy-gradient losses."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -21,11 +22,15 @@ class Samples:
     advantages: Tensor  # [M, N], zero mean and unit standard deviation over a task's valid steps
     weights: Tensor  # [M, N]: 1 / (number of valid steps of the task) on valid steps, 0 elsewhere
     old: Distribution | None = None  # the policies that took the actions, at every step; None if nobody has to know
+    episodes: Tensor | None = None  # [M, N] int: steps of the same number beside each other are of one episode
+    returns: Tensor | None = None  # [M], mean undiscounted return of the task's first episodes, in reward units
+    stride: int = 1  # steps of an episode from one sample to the next
 
     def rows(self, chunk: slice) -> "Samples":
         """The samples of some of the tasks."""
         old = self.old and with_parts(self.old, [part[chunk] for part in self.old])
-        return Samples(self.inputs[chunk], self.actions[chunk], self.advantages[chunk], self.weights[chunk], old)
+        tensors = {name: each[chunk] for name, each in vars(self).items() if isinstance(each, Tensor)}
+        return dataclasses.replace(self, **tensors, old=old)
 
     def every(self, stride: int, first: int = 0) -> "Samples":
         """Steps first, first + stride, ... as samples in their own right: the weights of a task sum to 1 again.
@@ -47,6 +52,9 @@ class Samples:
             self.advantages[:, chosen].contiguous(),
             weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12),
             old,
+            None if self.episodes is None else self.episodes[:, chosen].contiguous(),
+            self.returns,
+            stride * self.stride,
         )
 
 
@@ -75,6 +83,8 @@ def make_samples(trajectories: Trajectories, discount: float, gae_lambda: float)
         trajectories.actions.where(mask[..., None], 0.0).flatten(1, 2),
         normalised.flatten(1, 2).to(dtype),
         weights.flatten(1, 2).to(dtype),
+        episodes=(trajectories.times == 0).flatten(1, 2).cumsum(dim=1),
+        returns=trajectories.task_returns().to(dtype),
     )
 
 

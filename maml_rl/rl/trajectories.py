@@ -83,6 +83,10 @@ class Trajectories:
         """[M, E], undiscounted returns of the first episodes, in reward units; 0 of diverged ones."""
         return self.rewards.where(self.first, 0.0).double().sum(dim=-1)
 
+    def task_returns(self) -> Tensor:
+        """[M], mean undiscounted return of a task's first episodes; diverged ones do not count."""
+        return self.returns().sum(dim=1) / (~self.diverged).sum(dim=1)
+
     def sums(self, action_bound: float) -> dict[str, float]:
         """Sums over tasks: steps, and of the first episodes their number, lengths, returns and successes.
 

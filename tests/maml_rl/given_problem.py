@@ -1,7 +1,7 @@
 """A problem whose batches are given instead of played."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.meta.problem import Loss, OuterLoss
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.rl.losses import importance_ratio, policy_gradient
+from maml_rl.rl.losses import ESTIMATORS, importance_ratio, policy_gradient
 from maml_rl.rl.samples import Samples
 
 
@@ -22,7 +22,9 @@ class GivenProblem:
     batches: Sequence[Samples]
     loss: Loss = policy_gradient
     outer_loss: OuterLoss = importance_ratio
+    estimators: Mapping[str, Loss] = field(default_factory=lambda: ESTIMATORS)
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    progress: float = 0.0
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     @property

@@ -1,0 +1,89 @@
+"""E-MAML: MAML whose policy before adaptation is credited with the return after it (Stadie et al. 2018)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from maml_rl.envs import KeyedGenerator
+from maml_rl.meta.adaptation import gradient_steps
+from maml_rl.meta.algorithm import Actor, Metrics, State
+from maml_rl.meta.inner_loop import EstimatorOptions, Inner, InnerOptions, inner_loop
+from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
+from maml_rl.meta.problem import Batch, OuterLoss, Problem
+from maml_rl.models.distributions import Distribution
+from maml_rl.models.model import Model
+from maml_rl.schema.bounds import Within
+
+
+@dataclass(frozen=True)
+class EMamlOptions(InnerOptions, EstimatorOptions, TrustRegionOptions):
+    """Options of E-MAML."""
+
+    exploration_weight: Annotated[float, Within(0)] = 1.0
+    """Weight of the term that credits the episodes before adaptation with the return after it (lambda); 0 is MAML."""
+
+
+@dataclass(frozen=True)
+class EMaml:
+    """Descend on each task as MAML does, and make the episodes likelier that led to a good end (eq. 4).
+
+    The return after adaptation is standardised over all tasks of the iteration: advantages, which have no mean within a
+    task, would make the term vanish.
+    """
+
+    options: EMamlOptions
+
+    @property
+    def trained_steps(self) -> int:
+        return self.options.inner_steps
+
+    def init(self, model: Model, generator: KeyedGenerator) -> State:
+        return {"theta": model.initial_parameters(generator)}
+
+    def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
+        estimator = problem.estimators[self.options.inner_loss]
+        inner = Inner(estimator, self.options.inner_lr, self.options.inner_steps)
+        with problem.watch("adapt"):
+            path = inner_loop(problem, state["theta"], inner)
+        with problem.watch("outer"):
+            outer_loss = exploring(problem, path.batches[-1], self.options.exploration_weight)
+            step, metrics = meta_step(problem, state["theta"], path, inner, outer_loss, self.options)
+        return {"theta": step.theta}, metrics
+
+    def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
+        return gradient_steps(problem, state["theta"], self.step_sizes(state, first, first + steps), first)
+
+    def step_sizes(self, state: State, first: int, last: int) -> list[float]:
+        return self.options.inner_lrs(first, last)
+
+
+def exploring(problem: Problem, last: Batch, weight: float) -> OuterLoss:
+    """The problem's outer loss, less `weight` times R_i mean(log pi(a|s)) over each batch before the last.
+
+    R_i: the mean return of task i in the last batch, standardised over the tasks of all ranks.
+    """
+    mean, square = problem.mean(lambda tasks: moments(last.rows(tasks)), last)
+    std = (square - mean**2).clamp(min=0).sqrt()
+
+    def outer_loss(distributions: Sequence[Distribution], batches: Sequence[Any]) -> Tensor:
+        R = ((returns_of(batches[-1]) - mean) / (std + 1e-8)).to(batches[-1].weights.dtype)  # [m]
+        loss = problem.outer_loss(distributions, batches)
+        for distribution, batch in zip(distributions[:-1], batches[:-1], strict=True):
+            loss = loss - weight * R * (batch.weights * distribution.log_prob(batch.actions)).sum(dim=1)
+        return loss
+
+    return outer_loss
+
+
+def moments(batch: Any) -> Tensor:
+    """Of each task the return and its square: [m, 2], float64."""
+    R = returns_of(batch)
+    return torch.stack([R, R.square()], dim=1)
+
+
+def returns_of(batch: Any) -> Tensor:
+    """Returns [m] of `maml_rl.rl.samples.Samples`, float64."""
+    return batch.returns.double()

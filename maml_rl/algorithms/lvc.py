@@ -1,0 +1,49 @@
+"""LVC: MAML with the low-variance curvature estimator in its inner loop (Rothfuss et al. 2019, section 5)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from maml_rl.envs import KeyedGenerator
+from maml_rl.meta.adaptation import gradient_steps
+from maml_rl.meta.algorithm import Actor, Metrics, State
+from maml_rl.meta.inner_loop import Inner, InnerOptions, inner_loop
+from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
+from maml_rl.meta.problem import Problem
+from maml_rl.models.model import Model
+
+
+@dataclass(frozen=True)
+class LvcOptions(InnerOptions, TrustRegionOptions):
+    """Options of MAML with the LVC estimator."""
+
+
+@dataclass(frozen=True)
+class Lvc:
+    """MAML whose inner loss is the ratio of likelihoods.
+
+    The Hessian of the inner loss has the outer products of each step's gradient, which MAML's misses, and omits the
+    products of different steps, which are noisy.
+    """
+
+    options: LvcOptions
+
+    @property
+    def trained_steps(self) -> int:
+        return self.options.inner_steps
+
+    def init(self, model: Model, generator: KeyedGenerator) -> State:
+        return {"theta": model.initial_parameters(generator)}
+
+    def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
+        inner = Inner(problem.estimators["lvc"], self.options.inner_lr, self.options.inner_steps)
+        with problem.watch("adapt"):
+            path = inner_loop(problem, state["theta"], inner)
+        with problem.watch("outer"):
+            step, metrics = meta_step(problem, state["theta"], path, inner, problem.outer_loss, self.options)
+        return {"theta": step.theta}, metrics
+
+    def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
+        return gradient_steps(problem, state["theta"], self.step_sizes(state, first, first + steps), first)
+
+    def step_sizes(self, state: State, first: int, last: int) -> list[float]:
+        return self.options.inner_lrs(first, last)

@@ -1,0 +1,26 @@
+"""Adam (Kingma & Ba 2015, algorithm 1) on one vector, its moments in the state of an algorithm."""
+
+from torch import Tensor
+
+from maml_rl.meta.algorithm import State
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+def adam_start(point: Tensor) -> State:
+    """The entries of a state before the first step: both moments [P], and the number of steps so far []."""
+    return {
+        "adam.m": point.new_zeros(point.shape),
+        "adam.v": point.new_zeros(point.shape),
+        "adam.t": point.new_zeros(()),
+    }
+
+
+def adam_step(point: Tensor, gradient: Tensor, moments: State, lr: float) -> tuple[Tensor, State]:
+    """The point [P] after a step down the gradient [P], and the moments after it."""
+    t = moments["adam.t"] + 1
+    m = BETA1 * moments["adam.m"] + (1 - BETA1) * gradient
+    v = BETA2 * moments["adam.v"] + (1 - BETA2) * gradient.square()
+    corrected_m, corrected_v = m / (1 - BETA1**t), v / (1 - BETA2**t)
+    step = lr * corrected_m / (corrected_v.sqrt() + EPSILON)
+    return point - step, {"adam.m": m, "adam.v": v, "adam.t": t}
