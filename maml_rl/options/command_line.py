@@ -69,7 +69,7 @@ def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
     if source.resume is not None:
         return _resumed(flags, source, source.resume, envs)
     file = found(source.config) if source.config else None
-    given = read_yaml(file) if file else {}
+    given = read_yaml(file, algorithm=flags.get("algorithm")) if file else {}
 
     def in_file(name: str) -> str:
         return f"{file}: {name}"

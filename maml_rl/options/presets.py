@@ -34,5 +34,5 @@ def load_preset(env: str, name: str | None, envs: Iterable[str], algorithm: str 
 
 
 def _load(path: Path | None, algorithm: str | None) -> Config:
-    values = (read_yaml(path) if path else {}) | ({"algorithm": algorithm} if algorithm else {})
+    values = (read_yaml(path, algorithm=algorithm) if path else {}) | ({"algorithm": algorithm} if algorithm else {})
     return configure(Config(), values, lambda name: f"{path}: {name}", lenient=True)

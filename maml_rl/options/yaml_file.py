@@ -5,9 +5,10 @@ from typing import Any
 
 import yaml
 
+from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import Config, configure, flat
 from maml_rl.schema.documents import DocumentError, parse_yaml, read_text
-from maml_rl.schema.errors import UsageError
+from maml_rl.schema.errors import UsageError, nearest, shown
 
 
 def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool = False) -> Config:
@@ -18,13 +19,18 @@ def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool =
     return configure(base, read_yaml(path, option, stored), lambda name: f"{path}: {name}", lenient=stored)
 
 
-def read_yaml(path: Path, option: str = "--config", stored: bool = False) -> dict[str, Any]:
-    """The options in a YAML file, unchecked. Raises UsageError if it cannot be read or parsed."""
+def read_yaml(
+    path: Path, option: str = "--config", stored: bool = False, algorithm: str | None = None
+) -> dict[str, Any]:
+    """The options in a YAML file, unchecked, as an algorithm has them: `algorithms` may hold some for each.
+
+    algorithm: None takes the file's own. Raises UsageError if it cannot be read or parsed.
+    """
     try:
         text = read_text(path)
     except DocumentError as error:
         raise UsageError(f"{option}: got {str(path)!r}, allowed: a readable YAML file ({error})") from error
-    return _parse(text, str(path), stored)
+    return _of_algorithm(_parse(text, str(path), stored), algorithm, str(path))
 
 
 def parse_config(text: str, base: Config, label: str) -> Config:
@@ -50,6 +56,20 @@ def _parse(text: str, label: str, stored: bool) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"{label}: got a {type(values).__name__}, allowed: a YAML mapping of options to values")
     return _present_options(values) if stored else values
+
+
+def _of_algorithm(values: dict[Any, Any], algorithm: str | None, label: str) -> dict[Any, Any]:
+    """The values with those of one algorithm, in `algorithms`, above the others. Raises UsageError."""
+    parts = values.get("algorithms", {})
+    if not isinstance(parts, dict) or not all(isinstance(part, dict) for part in parts.values()):
+        raise UsageError(f"{label}: algorithms: got {shown(parts)}, allowed: options for each algorithm, by its name")
+    unknown = next((name for name in parts if name not in ALGORITHMS), None)
+    if unknown is not None:
+        hint = nearest(str(unknown), ALGORITHMS)
+        raise UsageError(f"{label}: algorithms: got {shown(unknown)}, allowed: {', '.join(ALGORITHMS)}{hint}")
+    values = {name: value for name, value in values.items() if name != "algorithms"}
+    own = values.get("algorithm", Config.algorithm) if algorithm is None else algorithm
+    return values | (parts.get(own, {}) if isinstance(own, str) else {})
 
 
 def _present_options(values: dict[Any, Any]) -> dict[Any, Any]:
