@@ -11,6 +11,7 @@ import gymnasium
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import Config, configure, flat, names_marked
+from maml_rl.options.list_algorithms import algorithms
 from maml_rl.options.presets import load_preset, preset_names
 from maml_rl.options.shipped import found
 from maml_rl.options.yaml_file import load_yaml, read_yaml
@@ -58,7 +59,8 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
             raise
         options, source, base = {}, Source(), Config()
     if asks_for_help:
-        print_help({"training": base, base.algorithm: base.algorithm_options, "run": Source()}, prog, description)
+        parts = {"training": base, base.algorithm: base.algorithm_options, "run": Source()}
+        print_help(parts, prog, description, {"algorithm": [*algorithms().splitlines()[1:], ""]})
     return configure(base, options, option_name), source
 
 

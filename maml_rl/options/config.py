@@ -23,7 +23,7 @@ class Config:
     variant: Annotated[Literal["maml", "promp"], Mark.SHARED] = "maml"
     """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""
     algorithm: Annotated[str, OneOf(tuple(ALGORITHMS))] = "maml"
-    """What is trained, and how: see --list-algorithms. Each algorithm has options of its own beside these."""
+    """What is trained, and how. Each has options of its own beside these, which --algorithm NAME --help shows:"""
     seed: Annotated[int, Within(0, 2**32 - 1), Mark.SAME_EXPERIMENT] = 1
     """Seed of everything random."""
     iterations: Annotated[int, Within(0, 10**12), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 500

@@ -8,7 +8,8 @@ import itertools
 import os
 import shutil
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn, get_type_hints
 
 import tyro
@@ -16,12 +17,17 @@ import tyro
 LEAST_WIDTH = 60  # columns; with a few Tyro divides a line without an end
 
 
-def print_help(parts: Mapping[str, Any], prog: str, description: str) -> NoReturn:
-    """Print the options of dataclass instances, each under its title, with their values, and exit with status 0."""
+def print_help(
+    parts: Mapping[str, Any], prog: str, description: str, lines: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> NoReturn:
+    """Print the options of dataclass instances, each under its title, with their values, and exit with status 0.
+
+    lines: to be added to the help of options, by their names.
+    """
     pages: list[Any] = []
     for part in parts.values():
         values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-        pages.append(_with_flowing_help(type(part))(**values))
+        pages.append(_with_flowing_help(type(part), lines)(**values))
     page = pages[0]
     if len(pages) > 1:
         page = dataclasses.make_dataclass("Page", zip(parts, map(type, pages), strict=True))(*pages)
@@ -36,9 +42,10 @@ def print_help(parts: Mapping[str, Any], prog: str, description: str) -> NoRetur
     raise AssertionError("Tyro has exited")
 
 
-def _with_flowing_help(kind: type) -> type:
-    """A dataclass of the same fields. Tyro keeps line breaks of their docstrings; here they have none."""
+def _with_flowing_help(kind: type, lines: Mapping[str, Sequence[str]]) -> type:
+    """A dataclass of the same fields. Tyro keeps line breaks of their docstrings; here they have none but `lines`."""
     hints, texts = get_type_hints(kind, include_extras=True), _docstrings(kind)
+    texts = {name: "\n".join([text, *lines.get(name, [])]) for name, text in texts.items()}
     fields = [
         (name, Annotated[hints[name], tyro.conf.arg(help=texts[name])] if name in texts else hints[name])
         for name in (field.name for field in dataclasses.fields(kind))
