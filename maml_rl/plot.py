@@ -56,21 +56,25 @@ def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
 
 
 def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str, dict[str, list[list[dict[str, Any]]]]]:
-    """Metrics of the runs of each family and experiment, by a label that says in which options it differs."""
+    """Metrics of the runs of each family and experiment, by a label that says in which options it differs.
+
+    It is compared with the experiments of the same algorithm: another one has other options, and is named.
+    """
     groups: dict[tuple[tuple[str, Any], ...], list[list[dict[str, Any]]]] = {}
     for config, rows in runs:
         same = names_marked(config, Mark.SAME_EXPERIMENT)
         experiment = tuple((name, value) for name, value in flat(config).items() if name not in same)
         groups.setdefault(experiment, []).append(rows)
-    experiments = {experiment: dict(experiment) for experiment in groups}
-    names = list(dict.fromkeys(name for each in experiments.values() for name in each))
-    # An option that only some algorithms have differs if those that have it do.
-    values = {name: {str(each[name]) for each in experiments.values() if name in each} for name in names}
-    differing = [name for name in names if len(values[name]) > 1]
+    algorithms = {dict(experiment)["algorithm"] for experiment in groups}
     families: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
     for experiment, group in groups.items():
-        options = experiments[experiment]
-        label = ", ".join(f"{name} {options[name]}" for name in differing if name in options and name != "env")
+        options = dict(experiment)
+        alike = [
+            each for each in map(dict, groups) if all(each[name] == options[name] for name in ("env", "algorithm"))
+        ]
+        differing = [name for name in options if len({str(each[name]) for each in alike}) > 1]
+        words = [options["algorithm"]] if len(algorithms) > 1 else []
+        label = ", ".join(words + [f"{name} {options[name]}" for name in differing])
         families.setdefault(options["env"], {})[label] = group
     return families
 

@@ -15,9 +15,11 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from maml_rl.schema.errors import UsageError, one_line
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; the markers do in grey print.
+# Okabe and Ito's colours, which stay apart for colour-blind readers, and Tol's muted ones; markers do in grey print.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+COLOURS += ["#882255", "#999933", "#332288", "#44AA99", "#661100", "#888888"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "*"]
+MANY = 4  # groups of runs from which on the curves before adaptation, and bands, stand back
 MAX_PANELS, MAX_CURVES = 20, 200  # of a figure: beyond them nothing can be told apart
 MAX_NAME = 90  # characters of a name; as many fit below a panel
 FONT_SIZE = 13  # points; at README width, about half of it
@@ -71,6 +73,7 @@ def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -
 
 def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
     """Return before adaptation (dashed) and after it (solid) against env steps; bands are +- 1 std over seeds."""
+    many = len(groups) > MANY
     for (label, runs), colour in zip(groups.items(), _cycle(COLOURS), strict=False):
         steps = [np.array([row["env_steps"] for row in run], dtype=float) for run in runs]
         grid = steps[0][steps[0] <= min(each[-1] for each in steps)]
@@ -82,9 +85,12 @@ def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
             seeds = f"mean +- std of {len(runs)} seeds" if len(runs) > 1 else ""
             mean, spread = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(runs) - 1))
             words = ", ".join(part for part in (label, kind, seeds) if part) or "return"
-            axes.plot(grid, mean, style, color=colour, label=_label(words), marker="." if len(grid) == 1 else None)
-            if len(runs) > 1:
-                axes.fill_between(grid, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
+            marker, behind = "." if len(grid) == 1 else None, many and key == "return/pre"
+            look = {"linewidth": 0.8, "alpha": 0.5} if behind else {}
+            axes.plot(grid, mean, style, color=colour, label=None if behind else _label(words), marker=marker, **look)
+            if len(runs) > 1 and not behind:
+                alpha = 0.08 if many else 0.2
+                axes.fill_between(grid, mean - spread, mean + spread, color=colour, alpha=alpha, linewidth=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     _finish(axes, env, "environment steps", "mean return of an episode (reward units)")
 

@@ -47,14 +47,14 @@ def test_runs_that_differ_in_their_seeds_are_one_curve_with_a_band(tmp_path) -> 
     assert "reward units" in axes.get_ylabel()
 
 
-def test_an_option_that_only_one_algorithm_has_tells_no_runs_apart(tmp_path) -> None:
-    folders = [fixture_run(tmp_path / name, 1) for name in ("maml", "pretrain")]
-    pretrain = configure(Config(), {"algorithm": "pretrain"})
-    (folders[1] / "config.yaml").write_text(dump_yaml(pretrain))
-    assert list(group_runs([read_run(folder) for folder in folders])["navigation-2d"]) == [
-        "algorithm maml",
-        "algorithm pretrain",
-    ]
+def test_algorithms_are_named_and_compared_with_themselves_alone(tmp_path) -> None:
+    folders = [fixture_run(tmp_path / name, 1) for name in ("maml", "pretrain", "another-pretrain")]
+    for folder, num_tasks in zip(folders[1:], (10, 30), strict=True):
+        pretrain = configure(Config(), {"algorithm": "pretrain", "num_tasks": num_tasks})
+        (folder / "config.yaml").write_text(dump_yaml(pretrain))
+    runs = [read_run(folder) for folder in folders]
+    assert list(group_runs(runs[:2])["navigation-2d"]) == ["maml", "pretrain"]
+    assert list(group_runs(runs)["navigation-2d"]) == ["maml", "pretrain, num_tasks 10", "pretrain, num_tasks 30"]
 
 
 def test_gradient_steps_with_intervals_and_an_oracle_as_a_line(evaluation) -> None:
