@@ -78,7 +78,8 @@ def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
         steps = [np.array([row["env_steps"] for row in run], dtype=float) for run in runs]
         grid = steps[0][steps[0] <= min(each[-1] for each in steps)]
         adapts = any(row["return/pre"] != row["return/post"] for run in runs for row in run)
-        kinds = [("return/pre", "--", "before adaptation"), ("return/post", "-", "after adaptation")]
+        after = "" if many else "after adaptation"
+        kinds = [("return/pre", "--", "before adaptation"), ("return/post", "-", after)]
         for key, style, kind in kinds if adapts else [("return/post", "-", "")]:
             values = [np.array([_number(row[key]) for row in run]) for run in runs]
             curves = np.stack([np.interp(grid, x, y) for x, y in zip(steps, values, strict=True)])
@@ -86,13 +87,15 @@ def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
             mean, spread = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(runs) - 1))
             words = ", ".join(part for part in (label, kind, seeds) if part) or "return"
             marker, behind = "." if len(grid) == 1 else None, many and key == "return/pre"
-            look = {"linewidth": 0.8, "alpha": 0.5} if behind else {}
-            axes.plot(grid, mean, style, color=colour, label=None if behind else _label(words), marker=marker, **look)
+            (line,) = axes.plot(grid, mean, style, color=colour, label=None if behind else _label(words), marker=marker)
+            if behind:
+                line.set(linewidth=0.8, alpha=0.5)
             if len(runs) > 1 and not behind:
                 alpha = 0.08 if many else 0.2
                 axes.fill_between(grid, mean - spread, mean + spread, color=colour, alpha=alpha, linewidth=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    _finish(axes, env, "environment steps", "mean return of an episode (reward units)")
+    title = f"{env}: after adaptation; thin, dashed: before it" if many else env
+    _finish(axes, title, "environment steps", "mean return of an episode (reward units)")
 
 
 def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -> None:
