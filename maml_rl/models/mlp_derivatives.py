@@ -8,6 +8,9 @@ layers z_l = h_l W_l + b_l, h_{l+1} = f(z_l), and delta_l = dL/dz_l:
     R{delta_l} = f'(z_l) (R{delta_{l+1}} W_{l+1}^T + delta_{l+1} V_{l+1}^T) + R{f'(z_l)} (delta_{l+1} W_{l+1}^T)
     dL/dW_l = h_l^T delta_l                           R{dL/dW_l} = R{h_l}^T delta_l + h_l^T R{delta_l}
 
+A context phi [C], parameters that stand beside every input, has dL/dphi = sum_n delta_0 W_c^T, W_c the rows of W_0 that
+it meets; R{phi} adds R{phi} W_c to R{z_0} and R{phi}^T sum_n delta_0 to R{dL/dW_c}.
+
 The distribution on top of the network is left to autograd: it is a few numbers per step.
 
 Why by hand: the data of a product take little memory, and are so cheap that they need not all be kept. Autograd's
@@ -35,6 +38,8 @@ class Mlp(Protocol):
     def hidden_sizes(self) -> tuple[int, ...]: ...
     @property
     def nonlinearity(self) -> Literal["relu", "tanh"]: ...
+    @property
+    def context_size(self) -> int: ...
     def unflatten(self, theta_M: Tensor) -> dict[str, Tensor]: ...
     def shared(self, theta_M: Tensor) -> tuple[Tensor, ...]: ...
     def active(self, theta_M: Tensor) -> list[Tensor]: ...
@@ -118,13 +123,26 @@ def derivatives(mlp: Mlp, theta_M: Tensor, inputs: Tensor) -> Derivatives:
     active = mlp.active(theta_M)
     shared = mlp.shared(theta_M.detach())
 
+    size = mlp.context_size
+    W_c = network.layers[0][0][:, -size:]  # [M, C, out]
+
+    def direction_of(v_M: Tensor) -> Layers:
+        """A tangent of theta_M as layers. What it does to the context adds to the first bias."""
+        layers = _layers(mlp, v_M)
+        if size:
+            V, c = layers[0]
+            layers[0] = V, c + _context(mlp, v_M) @ W_c
+        return layers
+
     def forward(u_M: Tensor) -> Distribution:
-        tangents = network.tangents(_layers(mlp, u_M))
+        tangents = network.tangents(direction_of(u_M))
         return mlp.over_actions(tangents[-1], *_shared_tangent(mlp, u_M, active))
 
     def backward(cotangent: Distribution) -> Tensor:
         output, *of_shared = cotangent
-        return torch.cat([*network.gradient(network.deltas(output)), *_shared_rows(of_shared, active)], dim=1)
+        rows = network.gradient(network.deltas(output))
+        of_context = [(rows[1][:, None] @ W_c.mT)[:, 0]] if size else []
+        return torch.cat([*of_context, *rows, *_shared_rows(of_shared, active)], dim=1)
 
     def hessian(loss: DistributionLoss) -> Product:
         head = mlp.over_actions(*(part.detach().requires_grad_() for part in (network.output, *shared)))
@@ -133,13 +151,19 @@ def derivatives(mlp: Mlp, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         deltas = network.deltas(head_gradient[0].detach())
         bends = network.bends(deltas)
 
+        total = deltas[0].sum(dim=1, keepdim=True)  # [M, 1, out]
+
         def times(v_M: Tensor) -> Tensor:
-            direction = _layers(mlp, v_M)
+            direction = direction_of(v_M)
             tangents = network.tangents(direction)
             head_tangent = (tangents[-1], *_shared_tangent(mlp, v_M, active))
             r_delta, *r_shared = pulled(head_gradient, head, head_tangent)
             rows = network.gradient_tangent(direction, tangents, deltas, bends, r_delta)
-            return torch.cat([*rows, *_shared_rows(r_shared, active)], dim=1)
+            of_context = []
+            if size:
+                of_context = [(rows[1][:, None] @ W_c.mT + total @ direction[0][0][:, -size:].mT)[:, 0]]
+                rows[0].unflatten(1, (-1, W_c.shape[-1]))[:, -size:] += _context(mlp, v_M).mT @ total
+            return torch.cat([*of_context, *rows, *_shared_rows(r_shared, active)], dim=1)
 
         return times
 
@@ -149,6 +173,9 @@ def derivatives(mlp: Mlp, theta_M: Tensor, inputs: Tensor) -> Derivatives:
 @torch.no_grad()
 def _run(mlp: Mlp, theta_M: Tensor, observations: Tensor) -> _Network:
     layers = _layers(mlp, theta_M)
+    if mlp.context_size:
+        context = _context(mlp, theta_M).expand(-1, observations.shape[1], -1)
+        observations = torch.cat([observations, context], dim=-1)
     inputs = [observations]
     for weight, bias in layers[:-1]:
         h = add_product(bias, inputs[-1], weight)
@@ -162,6 +189,11 @@ def _layers(mlp: Mlp, theta_M: Tensor) -> Layers:
     parts = mlp.unflatten(theta_M.detach())
     names = range(len(mlp.hidden_sizes) + 1)
     return [(parts[f"layer{i}.weight"], parts[f"layer{i}.bias"][:, None]) for i in names]
+
+
+def _context(mlp: Mlp, theta_M: Tensor) -> Tensor:
+    """[M, 1, C], of theta_M or of a tangent of it."""
+    return mlp.unflatten(theta_M.detach())["context"][:, None]
 
 
 def _shared_tangent(mlp: Mlp, v_M: Tensor, active: list[Tensor]) -> list[Tensor]:

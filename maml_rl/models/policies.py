@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maml_rl.envs import KeyedGenerator
-from maml_rl.models import derivatives, mlp_derivatives
+from maml_rl.models import mlp_derivatives
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Distribution, Gaussian, categorical
 from maml_rl.models.narrow_products import add_product
@@ -124,6 +124,4 @@ class MlpPolicy:
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The policies around theta_M [M, P], at observations [M, N, O]."""
-        if self.context_size:  # an input of the network that is a parameter
-            return derivatives.derivatives(self.at, theta_M, inputs)
         return mlp_derivatives.derivatives(self, theta_M, inputs)

@@ -21,16 +21,27 @@ def precision(request):
     return request.param
 
 
-@pytest.fixture(params=["relu", "tanh", "tanh-2", "tanh-3-2"])
+@pytest.fixture(params=["relu", "tanh", "tanh-2", "tanh-3-2", "tanh-context", "relu-2-context"])
 def policy(request, hidden_sizes) -> MlpPolicy:
     # One of the two log_stds below is at its floor.
-    nonlinearity, *sizes = request.param.split("-")
+    nonlinearity, *sizes = request.param.removesuffix("-context").split("-")
     choices = tuple(map(int, sizes))
-    return MlpPolicy(3, sum(choices) or 2, hidden_sizes, nonlinearity, min_log_std=-0.5, choices=choices)
+    context_size = 4 if "context" in request.param else 0
+    return MlpPolicy(
+        3,
+        sum(choices) or 2,
+        hidden_sizes,
+        nonlinearity,
+        min_log_std=-0.5,
+        choices=choices,
+        context_size=context_size,
+    )
 
 
 def parameters(policy: MlpPolicy, seed: int, dtype: torch.dtype) -> torch.Tensor:
     theta_M = torch.stack([policy.initial_parameters(KeyedGenerator(seed, i)) for i in range(M)]).to(dtype)
+    if policy.context_size:  # zero at first
+        theta_M[:, : policy.context_size] = theta_M[:, 10 : 10 + policy.context_size]
     if not policy.choices:
         theta_M[:, -2:] = torch.tensor([0.3, -0.8])
     return theta_M
