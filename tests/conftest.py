@@ -24,7 +24,7 @@ def five_parameters() -> MlpPolicy:
 
 @pytest.fixture
 def draw_samples() -> Callable[..., Samples]:
-    """Random float64 samples of unequal lengths for a policy."""
+    """Random float64 samples of unequal lengths for a policy, in episodes of unequal lengths."""
 
     def draw(policy: MlpPolicy, num_tasks: int = 3, num_steps: int = 7, seed: int = 0) -> Samples:
         generator = torch.Generator().manual_seed(seed)
@@ -43,6 +43,8 @@ def draw_samples() -> Callable[..., Samples]:
             actions=actions,
             advantages=normal(num_tasks, num_steps),
             weights=mask / mask.sum(dim=1, keepdim=True).double(),
+            episodes=(torch.rand(num_tasks, num_steps, generator=generator) < 0.3).cumsum(dim=1),
+            returns=10 * normal(num_tasks),
         )
 
     return draw

@@ -63,13 +63,15 @@ class EMaml:
 def exploring(problem: Problem, last: Batch, weight: float) -> OuterLoss:
     """The problem's outer loss, less `weight` times R_i mean(log pi(a|s)) over each batch before the last.
 
-    R_i: the mean return of task i in the last batch, standardised over the tasks of all ranks.
+    R_i: the mean return of task i in the last batch, standardised over the tasks of all ranks; 0 if no step counts.
     """
-    mean, square = problem.mean(lambda tasks: moments(last.rows(tasks)), last)
-    std = (square - mean**2).clamp(min=0).sqrt()
+    counted, total, squares = problem.mean(lambda tasks: moments(last.rows(tasks)), last)
+    mean = total / counted
+    std = (squares / counted - mean**2).clamp(min=0).sqrt().clamp(min=1e-8)  # in reward units
 
     def outer_loss(distributions: Sequence[Distribution], batches: Sequence[Any]) -> Tensor:
-        R = ((returns_of(batches[-1]) - mean) / (std + 1e-8)).to(batches[-1].weights.dtype)  # [m]
+        rated, returns = returns_of(batches[-1])
+        R = (rated * (returns - mean) / std).to(batches[-1].weights.dtype)  # [m]
         loss = problem.outer_loss(distributions, batches)
         for distribution, batch in zip(distributions[:-1], batches[:-1], strict=True):
             loss = loss - weight * R * (batch.weights * distribution.log_prob(batch.actions)).sum(dim=1)
@@ -79,11 +81,12 @@ def exploring(problem: Problem, last: Batch, weight: float) -> OuterLoss:
 
 
 def moments(batch: Any) -> Tensor:
-    """Of each task the return and its square: [m, 2], float64."""
-    R = returns_of(batch)
-    return torch.stack([R, R.square()], dim=1)
+    """Of each task 1, its return and the square of that: [m, 3], float64; zeros if none of its steps counts."""
+    rated, returns = returns_of(batch)
+    return torch.stack([rated, returns, returns.square()], dim=1)
 
 
-def returns_of(batch: Any) -> Tensor:
-    """Returns [m] of `maml_rl.rl.samples.Samples`, float64."""
-    return batch.returns.double()
+def returns_of(batch: Any) -> tuple[Tensor, Tensor]:
+    """Whether any step of a task counts (1, 0), and if so its return [m] in `maml_rl.rl.samples.Samples`: float64."""
+    counts = batch.weights.sum(dim=1) > 0
+    return counts.double(), batch.returns.double().where(counts, 0.0)

@@ -90,9 +90,12 @@ def test_training_validation_and_evaluation_share_no_task() -> None:
 
 def test_later_steps_are_smaller_as_in_the_paper() -> None:
     paper = load_yaml(PRESETS / "maml-paper" / "halfcheetah-dir.yaml", Config())
-    assert make_algorithm(paper).step_sizes(0, 3) == [0.1, 0.05, 0.05]
-    assert make_algorithm(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", Config())).step_sizes(0, 3) == [0.1] * 3
-    assert make_algorithm(configure(paper, {"inner_steps": 2})).step_sizes(0, 3) == [0.1, 0.1, 0.05]
+    assert make_algorithm(paper).step_sizes({}, 0, 3) == [0.1, 0.05, 0.05]
+    assert (
+        make_algorithm(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", Config())).step_sizes({}, 0, 3)
+        == [0.1] * 3
+    )
+    assert make_algorithm(configure(paper, {"inner_steps": 2})).step_sizes({}, 0, 3) == [0.1, 0.1, 0.05]
 
 
 def test_algorithms_side_by_side(tmp_path, capsys) -> None:
