@@ -149,7 +149,7 @@ def exploring(weight: float) -> OuterLoss:
 
 
 def proximal(clip: float, eta: float) -> OuterLoss:
-    """ProMP's: the clipped ratio after adaptation, and the KL of the policies before each step from those that played."""
+    """ProMP's: the clipped ratio after adaptation, and the KL before each step from the policies that played."""
 
     def loss(distributions, batches) -> Tensor:
         new, batch = distributions[-1], batches[-1]
