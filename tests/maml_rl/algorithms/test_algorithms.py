@@ -195,8 +195,8 @@ def test_steps_of_an_evaluation_are_smaller_behind_the_trained_ones(trained, pro
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("pretrain", "oracle")])
-def test_training_adapts_as_an_evaluation_does(name, draw_samples, monkeypatch) -> None:
-    """The policies that an update meets after each inner step are those of `adapt`: all inner losses have its gradient."""
+def test_training_adapts_as_an_evaluation_does(name, draw_samples) -> None:
+    """The policies that an update meets along its inner loop are those of `adapt`: inner losses have one gradient."""
     algorithm, model, state = made(name, POLICY, inner_steps=2)
     problem = RecordingProblem(model, [draw_samples(POLICY, num_tasks=M, num_steps=20, seed=k) for k in range(3)])
     algorithm.update(state, problem)

@@ -62,7 +62,6 @@ def test_the_outer_gradient_flows_into_the_body_through_the_head_s_step(policy, 
     parts = policy.unflatten(question.gradient[None])
     assert all(part.norm() > 1e-3 for name, part in parts.items())
 
-    maml, _, _ = made("maml", policy)
     actors = list(algorithm.adapt(state, problem, 1))
     theta_M = actors[1].theta_M.clone().requires_grad_()
     post = problem.batches[1]

@@ -38,7 +38,7 @@ def test_the_context_stands_beside_the_observation_in_all_states(policy, batches
         dataclasses.replace(policy, observation_size=3 + C),
     )
     theta = torch.randn(3, model.num_parameters, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    assert list(model.parameter_shapes)[0] == "context"
+    assert next(iter(model.parameter_shapes)) == "context"
     assert model.num_parameters == wider.num_parameters + C
     inputs = batches[0].inputs
     seen = torch.cat([inputs, theta[:, None, :C].expand(-1, inputs.shape[1], -1)], dim=-1)
@@ -106,7 +106,7 @@ def test_the_inner_loop_moves_the_context_and_the_outer_step_everything_else(pol
 
 
 def test_tasks_differ_by_their_contexts_alone(policy, batches) -> None:
-    """One step from zero: minus alpha times the gradient by the context, of a network that sees it as an observation."""
+    """One step from zero: minus alpha times the gradient by the context, in a network that observes it."""
     algorithm, model, state = made("cavia", policy, context_size=C, inner_lr=0.7)
     _, actor = algorithm.adapt(state, GivenProblem(model, batches), 1)
     wider, batch = dataclasses.replace(policy, observation_size=3 + C), batches[0]

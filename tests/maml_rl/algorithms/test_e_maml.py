@@ -54,7 +54,7 @@ def test_the_term_does_not_vanish(problem, monkeypatch) -> None:
 
 
 def test_the_term_is_the_standardised_return_times_the_likelihood_of_the_first_episodes(problem, monkeypatch) -> None:
-    algorithm, _, state = made("e_maml", POLICY)
+    _, _, state = made("e_maml", POLICY)
     term = gradient(problem, monkeypatch) - gradient(problem, monkeypatch, exploration_weight=0.0)
     first, last = problem.batches[0], problem.batches[1]
     theta = state["theta"].clone().requires_grad_()

@@ -62,7 +62,8 @@ def test_step_sizes_that_have_become_negative_are_taken(policy, problem) -> None
     _, down = algorithm.adapt(state, problem, 1)
     torch.testing.assert_close(up.theta_M - state["theta"], state["theta"] - down.theta_M)
     after, _ = algorithm.update(state | {"alpha": -state["alpha"]}, problem)
-    assert (after["alpha"].mean() < 0) and after["theta"].isfinite().all()
+    assert after["alpha"].mean() < 0
+    assert after["theta"].isfinite().all()
 
 
 def test_with_equal_step_sizes_that_are_frozen_it_is_maml(policy, steps, problem, monkeypatch) -> None:

@@ -97,7 +97,7 @@ def test_later_epochs_clip_and_divide_by_the_policies_that_played(draw_samples, 
 
 
 def test_the_first_gradient_against_finite_differences(five_parameters, steps, draw_samples, monkeypatch) -> None:
-    """Of the outer loss that MAML's line search would see with the ratio as its inner loss: the clip does not act yet."""
+    """Of the outer loss that MAML's line search sees with the same inner loss: the clip does not act yet."""
     algorithm, _, state = made("promp", five_parameters, inner_steps=steps, meta_epochs=1)
     problem = problem_of(five_parameters, draw_samples, steps)
     [(theta, gradient)], _, _ = epochs_of(monkeypatch, algorithm, state, problem)

@@ -20,6 +20,8 @@ SHIPPED += [(name, env) for name in preset_names(envs.ENVS) for env in envs.ENVS
 # What no preset has to say: it is the user's choice, or does not change what is learned.
 FREE = {"algorithm", "seed", "device", "physics", "warp_contacts", "warp_constraints", "num_threads"}
 FREE |= {"checkpoint_every", "keep_best", "validate_every", "video_every"}
+# Part of an algorithm's own definition: a preset that said MAML's would turn ProMP into another algorithm.
+FREE |= {"inner_loss"}
 
 
 def parse(*argv: str) -> SimpleNamespace:
