@@ -1,4 +1,7 @@
-"""From argv to a checked configuration: defaults < preset < --config FILE < flags."""
+"""From argv to a checked configuration: defaults < preset < --config FILE < flags.
+
+In a preset and in a file the section of the algorithm stands above the rest.
+"""
 
 import dataclasses
 import os
@@ -19,6 +22,8 @@ from maml_rl.schema.errors import UsageError, nearest
 from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import option_name, read_flags
 from maml_rl.schema.help_page import print_help
+
+NAMING = ("env", "variant", "algorithm")  # the options that choose the preset, and what it is read for
 
 
 @dataclass(frozen=True)
@@ -76,14 +81,17 @@ def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
     def in_file(name: str) -> str:
         return f"{file}: {name}"
 
-    named = configure(Config(), given, in_file)
+    named = configure(Config(), {name: given[name] for name in NAMING if name in given}, in_file)
+    # The file's own algorithm is overruled, and with it the options that only that one has.
+    overruled = "algorithm" in given and flags.get("algorithm", named.algorithm) != named.algorithm
+    given |= {name: flags[name] for name in flags if name == "algorithm"}
     env, variant = flags.get("env", named.env), flags.get("variant", named.variant)
     _check_env(env, envs, "--env" if "env" in flags else f"{file}: env")
     preset = source.preset if source.preset is not None or variant == "maml" else variant
     if source.preset is None and preset is not None and preset not in preset_names([env]):
         raise UsageError(f"--variant: got {variant!r}, allowed for {env}: maml")
-    base = load_preset(env, preset, envs, flags.get("algorithm", named.algorithm if "algorithm" in given else None))
-    above = configure(base, given, in_file)
+    base = load_preset(env, preset, envs, given.get("algorithm"))
+    above = configure(base, given, in_file, lenient=overruled)
     variant = flags.get("variant", above.variant)
     if variant != base.variant:
         label = "--variant" if "variant" in flags else f"{file}: variant"
