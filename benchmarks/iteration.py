@@ -1,45 +1,61 @@
-"""Wall seconds of whole training iterations, split into collect, adapt and outer, in the preset of a family."""
+"""Wall seconds of whole training iterations, split into collect, adapt and outer: of any algorithm, family and preset.
+
+python -m benchmarks.iteration --env halfcheetah-dir --algorithm promp --preset promp -- --num-threads 1
+
+Options of maml_rl.train follow after --. A part that an algorithm does not have takes 0 s.
+"""
 
 import json
 import statistics
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
 from benchmarks.measure import machine, peak_memory_gb
-from maml_rl.machine.threads import use_threads
-from maml_rl.options.config import Config, configure
-from maml_rl.options.shipped import PRESETS
+from benchmarks.train_flags import split, training_config
+from maml_rl.envs.errors import FamilyError
+from maml_rl.machine.threads import num_cpus, use_threads
+from maml_rl.options.config import Config
 from maml_rl.options.wiring import choose_device, make_setting
-from maml_rl.options.yaml_file import load_yaml
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
+from maml_rl.schema.errors import UsageError
+
+PROG = "python -m benchmarks.iteration"
+TRAINED_WITH = ("env", "algorithm", "preset", "variant", "num_tasks", "device", "physics")  # options of maml_rl.train
 
 
 @dataclass(frozen=True)
 class Options:
     env: str = "halfcheetah-vel"
-    variant: Literal["maml", "promp"] = "maml"
+    algorithm: str | None = None
+    preset: str | None = None
+    variant: Literal["maml", "promp"] | None = None
     num_tasks: int | None = None
     iterations: int = 4
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
+    """Without effect on families that MuJoCo does not simulate. So that all benchmarks take the same options."""
 
 
-def measure(options: Options) -> dict[str, float]:
+def configuration(options: Options, flags: Sequence[str] = ()) -> Config:
+    """What maml_rl.train would train with. Raises UsageError."""
+    return training_config(PROG, {name: getattr(options, name) for name in TRAINED_WITH}, flags)
+
+
+def measure(config: Config, iterations: int) -> dict[str, float]:
     """Medians over the iterations after the first."""
-    values = {"variant": options.variant, "device": options.device, "physics": options.physics}
-    values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
-    config = configure(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
     setting = make_setting(config)
     checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(choose_device(config.device))
     rows = []
-    for _ in range(options.iterations + 1):
+    for _ in range(iterations + 1):
         checkpoint, metrics = iterate(setting, checkpoint)
         rows.append(metrics)
     seconds = {
-        part: statistics.median(float(row[f"time/{part}"]) for row in rows[1:])
+        part: statistics.median(float(row.get(f"time/{part}", 0)) for row in rows[1:])
         for part in ("collect", "adapt", "outer", "iteration")
     }
     steps = checkpoint.env_steps / len(rows)
@@ -51,8 +67,25 @@ def measure(options: Options) -> dict[str, float]:
     }
 
 
+def main(argv: Sequence[str]) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    own, flags = split(argv)
+    options = tyro.cli(Options, prog=PROG, description=__doc__, args=own)
+    try:
+        if options.iterations < 1:
+            raise UsageError(f"--iterations: got {options.iterations}, allowed: an integer >= 1")
+        config = configuration(options, flags)
+        use_threads(config.num_threads)
+        result = measure(config, options.iterations)
+    except (UsageError, FamilyError) as error:
+        print(f"benchmarks.iteration: {error}", file=sys.stderr)
+        return 2
+    setting: dict[str, Any] = {"benchmark": "iteration", "env": config.env, "algorithm": config.algorithm}
+    setting |= {"preset": options.preset, "variant": config.variant, "physics": options.physics}
+    setting |= {"flags": " ".join(flags), "num_threads": config.num_threads or num_cpus()}
+    print(json.dumps(setting | result | machine(choose_device(config.device))))
+    return 0
+
+
 if __name__ == "__main__":
-    options = tyro.cli(Options, description=__doc__)
-    use_threads(0)
-    setting = {"benchmark": "iteration", "env": options.env, "variant": options.variant, "physics": options.physics}
-    print(json.dumps(setting | measure(options) | machine(choose_device(options.device))))
+    sys.exit(main(sys.argv[1:]))

@@ -24,11 +24,10 @@ class Options:
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
     use_threads(0)
-    base = iteration.Options(
-        env=options.env, iterations=options.iterations, device=options.device, physics=options.physics
-    )
+    base = iteration.Options(env=options.env, device=options.device, physics=options.physics)
     # In growing order: the peak memory of the process is then that of the largest so far.
-    rows = [iteration.measure(replace(base, num_tasks=num_tasks)) for num_tasks in sorted(options.tasks)]
+    configs = [iteration.configuration(replace(base, num_tasks=num_tasks)) for num_tasks in sorted(options.tasks)]
+    rows = [iteration.measure(config, options.iterations) for config in configs]
     for row in rows:
         row["seconds_per_task"] = round(row["iteration_seconds"] / row["num_tasks"], 4)
     setting = {"benchmark": "scaling", "env": options.env, "results": rows}

@@ -19,11 +19,10 @@ import torch
 import tyro
 
 from benchmarks.measure import machine, synchronize
-from maml_rl import envs
+from benchmarks.train_flags import split, training_config
 from maml_rl.envs.errors import FamilyError
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.meta.algorithm import State
-from maml_rl.options.command_line import parse_command_line
 from maml_rl.options.config import Config
 from maml_rl.options.wiring import Setting, choose_device, make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
@@ -31,7 +30,6 @@ from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.schema.errors import UsageError
-from maml_rl.schema.flags import option_name
 
 VALIDATION_TASKS = 40
 PROG = "python -m benchmarks.time_to_score"
@@ -51,18 +49,6 @@ class Options:
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
     """Without effect on families that MuJoCo does not simulate. So that all benchmarks take the same options."""
-
-
-def configuration(options: Options, flags: Sequence[str]) -> Config:
-    """What maml_rl.train would train with. Raises UsageError for bad input, and for flags that say where a run goes."""
-    argv = ["--env", options.env, "--seed", str(options.seed), "--device", options.device]
-    argv += ["--preset", options.preset] if options.preset is not None else []
-    argv += ["--physics", options.physics] if envs.has_physics(options.env) else []
-    config, source = parse_command_line([*argv, *flags], PROG, "", list(envs.ENVS))
-    for name in ("run_dir", "resume", "list_envs", "list_algorithms"):
-        if getattr(source, name):
-            raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
-    return config
 
 
 def timed(device: torch.device, function: Callable[[], Any]) -> tuple[Any, float]:
@@ -114,7 +100,7 @@ def measure(config: Config, score: float, max_seconds: float, every: int) -> dic
 
 def main(argv: Sequence[str]) -> int:
     """The command. Returns the exit status: 0 whether or not the score was reached, 2 bad input."""
-    own, flags = (list(argv), []) if "--" not in argv else (argv[: argv.index("--")], argv[argv.index("--") + 1 :])
+    own, flags = split(argv)
     options = tyro.cli(Options, prog=PROG, description=__doc__, args=own)
     load = f"{os.getloadavg()[0]:.1f}"
     try:
@@ -124,7 +110,8 @@ def main(argv: Sequence[str]) -> int:
             raise UsageError(f"--score: got {options.score}, allowed: a finite number")
         if not options.max_seconds >= 0:
             raise UsageError(f"--max-seconds: got {options.max_seconds}, allowed: a number >= 0")
-        config = configuration(options, flags)
+        given = {name: getattr(options, name) for name in ("env", "preset", "seed", "device", "physics")}
+        config = training_config(PROG, given, flags)
         use_threads(config.num_threads)
         result = measure(config, options.score, options.max_seconds, options.every)
     except (UsageError, FamilyError) as error:

@@ -1,0 +1,31 @@
+"""The configuration of a benchmark: its own options and, behind --, those of maml_rl.train."""
+
+from collections.abc import Mapping, Sequence
+
+from maml_rl import envs
+from maml_rl.options.command_line import parse_command_line
+from maml_rl.options.config import Config
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.flags import option_name
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments before --, which are the benchmark's own, and those behind it."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    return list(argv[:at]), list(argv[at + 1 :])
+
+
+def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]) -> Config:
+    """What maml_rl.train would train with: preset < `given` < `flags`.
+
+    given: options by name. None is left to the preset, and so is `physics` if MuJoCo does not simulate the family.
+    Raises UsageError for bad input, and for flags that say where a run goes.
+    """
+    has_physics = envs.has_physics(str(given["env"]))
+    values = {name: value for name, value in given.items() if name != "physics" or has_physics}
+    argv = [part for name, value in values.items() if value is not None for part in (option_name(name), str(value))]
+    config, source = parse_command_line([*argv, *flags], prog, "", list(envs.ENVS))
+    for name in ("run_dir", "resume", "list_envs", "list_algorithms"):
+        if getattr(source, name):
+            raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
+    return config
