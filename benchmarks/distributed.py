@@ -30,7 +30,8 @@ from maml_rl.runs.loop import iterate
 @dataclass(frozen=True)
 class Options:
     env: str = "halfcheetah-vel"
-    ranks: tuple[int, ...] = (1, 2)
+    ranks: tuple[int, ...] | None = None
+    """Default: 1 and 2, but no more than there are CUDA devices if it runs on them."""
     num_tasks: int | None = None
     iterations: int = 3
     device: Literal["auto", "cpu", "cuda"] = "cpu"
@@ -79,6 +80,11 @@ def measure(options: Options, ranks: Ranks) -> dict[str, float]:
     return sizes | {"parameters": setting.model.num_parameters} | result | {"vector_sum_seconds": round(sum_seconds, 6)}
 
 
+def default_ranks(device: torch.device) -> tuple[int, ...]:
+    """1 and 2, as far as each rank has a device of its own; on the CPU the ranks share the cores."""
+    return (1, 2) if device.type == "cpu" or torch.cuda.device_count() > 1 else (1,)
+
+
 def measure_in_ranks(size: int) -> dict[str, float]:
     """This very command under torchrun; what the first rank printed."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), "-m"]
@@ -92,6 +98,7 @@ if __name__ == "__main__":
         with join_ranks() as ranks:
             print(json.dumps(measure(options, ranks)))
     else:
-        rows = [measure_in_ranks(size) for size in options.ranks]
+        sizes = options.ranks or default_ranks(choose_device(options.device))
+        rows = [measure_in_ranks(size) for size in sizes]
         setting = {"benchmark": "distributed", "env": options.env, "results": rows}
         print(json.dumps(setting | machine(choose_device(options.device))))
