@@ -91,7 +91,8 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
 def kernel_seconds(function: Callable[[], object]) -> dict[str, float]:
     """Seconds on the device in each kernel, copy and fill that a call of `function` launches."""
     activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
-    with profile(activities=[each for each in activities if each in supported_activities()]) as profiler:
+    here = [each for each in activities if each in supported_activities()]
+    with profile(activities=here, acc_events=True) as profiler:  # without it PyTorch warns that a next cycle forgets
         function()
     on_device = [event for event in profiler.key_averages() if event.device_type != DeviceType.CPU]
     return {event.key: event.self_device_time_total / 1e6 for event in on_device}
