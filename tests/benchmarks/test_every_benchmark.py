@@ -6,21 +6,27 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from benchmarks import iteration
+from benchmarks.distributed import default_ranks
+from benchmarks.worlds import kernel_seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "sampling": "--num-tasks 2 --episodes-per-task 2 --horizon 5 --repeats 1",
     "outer_step": "--num-tasks 2 --steps-per-task 40 --hidden-sizes 8 --repeats 1",
-    "iteration": "--env navigation-2d --num-tasks 2 --iterations 1",
+    "iteration": "--env navigation-2d --num-tasks 2 --iterations 1 --algorithm promp -- --horizon 5",
     "scaling": "--env navigation-2d --tasks 2 --iterations 1",
     "worlds": "--worlds 4 --horizon 5 --repeats 1",
+    "meta_gradient_variance": "--env bandit --iterations 1 --tasks 2 --episodes 2 --draws 3",
     "distributed": "--env navigation-2d --num-tasks 2 --iterations 1 --ranks 1",
 }
 
 
 def test_none_is_left_out() -> None:
-    names = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"measure", "time_to_score", "__init__"}
-    assert names == set(TINY)
+    others = {"measure", "train_flags", "time_to_score", "__init__"}
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - others == set(TINY)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -29,3 +35,38 @@ def test_it_prints_one_object(name: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["benchmark"] == name
+
+
+@pytest.mark.parametrize(("device", "devices", "ranks"), [("cpu", 0, (1, 2)), ("cuda", 1, (1,)), ("cuda", 8, (1, 2))])
+def test_each_rank_has_a_device(monkeypatch, device: str, devices: int, ranks: tuple[int, ...]) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    assert default_ranks(torch.device(device)) == ranks
+
+
+def test_the_profiler_does_not_warn() -> None:
+    assert all(seconds >= 0 for seconds in kernel_seconds(lambda: torch.ones(2) + 1).values())
+
+
+def test_an_iteration_is_that_of_the_algorithm_and_the_preset() -> None:
+    options = iteration.Options("halfcheetah-dir", algorithm="promp", preset="promp", num_tasks=3)
+    config = iteration.configuration(options, ["--inner-lr", "0.3"])
+    assert (config.algorithm, config.variant, config.horizon, config.num_tasks) == ("promp", "promp", 100, 3)
+    assert config.algorithm_options.inner_lr == 0.3
+    assert iteration.configuration(iteration.Options("navigation-2d", physics="warp")).physics == "auto"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--iterations", "0"], ["--iterations", "0", ">= 1"]),
+        (["--env", "navigation-2d", "--preset", "promp"], ["--preset", "maml-paper"]),
+        (["--", "--run-dir", "x"], ["--run-dir", "not allowed here"]),
+        (["--algorithm", "maml", "--", "--clip", "1"], ["--clip", "promp"]),
+    ],
+)
+def test_bad_input_of_iteration_is_one_line(capsys, arguments, parts) -> None:
+    assert iteration.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    [line] = captured.err.splitlines()
+    assert all(part in line for part in parts), line
