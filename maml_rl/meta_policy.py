@@ -12,7 +12,7 @@ from torch import Tensor
 
 from maml_rl import envs
 from maml_rl.meta.algorithm import State
-from maml_rl.models.policies import MlpPolicy
+from maml_rl.models.policy import Policy
 from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import as_tasks
 from maml_rl.options.shipped import shipped_policies
@@ -31,7 +31,7 @@ class MetaPolicy:
     """A policy, the configuration that it was trained with, and how often it was adapted."""
 
     config: Config
-    policy: MlpPolicy
+    policy: Policy
     state: State  # of the algorithm, float32, on the CPU
     iteration: int  # iterations that it was trained for
     gradient_steps: int = 0  # taken by `adapt` since
@@ -45,8 +45,11 @@ class MetaPolicy:
         """The action [A] of an observation [O], in units of the policy's output; or the number of a choice.
 
         Numbers [components] of an action of several choices. The most probable one, or with `seed` a draw keyed by it.
-        Raises ValueError for an observation of another size.
+        Raises ValueError for an observation of another size, and for a policy that remembers: its action depends on
+        the steps before, which `roll_out` plays.
         """
+        if self.policy.memory_size:
+            raise ValueError("act: got a policy with a memory, allowed: one that acts on an observation; see roll_out")
         x = torch.as_tensor(observation, dtype=torch.float32)
         if x.shape != (self.policy.observation_size,):
             raise ValueError(f"observation: got shape {tuple(x.shape)}, allowed: ({self.policy.observation_size},)")
@@ -78,9 +81,9 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
         folder = path / "checkpoints"
         path = folder / BEST if (folder / BEST).exists() else latest_checkpoint(folder, "checkpoint")
 
-    models: list[MlpPolicy] = []  # built once: a user's class may take its time
+    models: list[Policy] = []  # built once: a user's class may take its time
 
-    def begin(config: Config) -> tuple[MlpPolicy, Callable[[], State]]:
+    def begin(config: Config) -> tuple[Policy, Callable[[], State]]:
         if env is not None and env != config.env:
             raise UsageError(f"--env: got {env!r}, allowed: {config.env!r}, as {path} has it")
         if env is None and ":" in config.env:
@@ -102,6 +105,7 @@ def adapt(
 ) -> MetaPolicy:
     """A new policy, adapted to one task by `gradient_steps` policy-gradient steps, each on fresh episodes.
 
+    A policy of RL^2 plays as many episodes instead, and remembers the first trial's.
     task: a goal in the family's own units, such as 1.7 (m/s) or (0.3, -0.2) (m). episodes: for each gradient step;
     None takes `config.episodes_per_task`. Raises ValueError for a task of another shape, gradient_steps below 0, or
     episodes below 1.
@@ -112,7 +116,7 @@ def adapt(
     # A key of its own for each step, also if they are taken one by one.
     first = meta_policy.gradient_steps
     *_, last = setting.algorithm.adapt(meta_policy.state, rollouts, gradient_steps, first)
-    state = meta_policy.state | {"theta": last.theta_M[0]}
+    state = meta_policy.state | {name: part[0] for name, part in last.state_M.items()}
     return dataclasses.replace(meta_policy, state=state, gradient_steps=first + gradient_steps)
 
 
@@ -132,7 +136,7 @@ def untrained(config: Config) -> MetaPolicy:
     return MetaPolicy(config, model, _initial_state(config, model), 0)
 
 
-def _model(config: Config) -> MlpPolicy:
+def _model(config: Config) -> Policy:
     """The policy of a configuration, without parameters. Raises UsageError for a family that there is not."""
     if config.env not in envs.ENVS and ":" not in config.env:
         allowed = ", ".join(envs.ENVS)
@@ -140,7 +144,7 @@ def _model(config: Config) -> MlpPolicy:
     return make_model(config, make_family(config))
 
 
-def _initial_state(config: Config, model: MlpPolicy) -> State:
+def _initial_state(config: Config, model: Policy) -> State:
     return make_algorithm(config).init(model, keyed(Purpose.INITIAL_PARAMETERS, config.seed))
 
 

@@ -15,9 +15,11 @@ from maml_rl.algorithms.meta_sgd import MetaSgd, MetaSgdOptions
 from maml_rl.algorithms.pretrain import Pretrain, PretrainOptions
 from maml_rl.algorithms.promp import Promp, PrompOptions
 from maml_rl.algorithms.reptile import Reptile, ReptileOptions
-from maml_rl.envs import Family, OracleFamily
+from maml_rl.algorithms.rl2 import Rl2, Rl2Options, with_gru
+from maml_rl.envs import Family, OracleFamily, TrialFamily
 from maml_rl.meta.algorithm import Algorithm
 from maml_rl.models.policies import MlpPolicy
+from maml_rl.models.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,10 @@ class Entry:
     summary: str
     source: str
     wrap: Callable[[Family], Family] = lambda family: family  # the family that it is trained on, from the one named
-    model: Callable[[MlpPolicy, Any], MlpPolicy] = lambda policy, options: policy  # the policy that it trains, likewise
-    evaluation_steps: int = 3  # steps of adaptation that an evaluation takes unless told otherwise
+    model: Callable[[MlpPolicy, Any], Policy] = lambda policy, options: policy  # the policy that it trains, likewise
+    step: str = "gradient step"  # by which it adapts, in words
+    # Steps of adaptation that an evaluation takes unless told otherwise; None for as many as training takes.
+    evaluation_steps: int | None = 3
 
 
 ALGORITHMS: dict[str, Entry] = {
@@ -45,6 +49,16 @@ ALGORITHMS: dict[str, Entry] = {
     "meta_sgd": Entry(MetaSgd, MetaSgdOptions, "every parameter's step size is learned", "Li et al. 2017"),
     "cavia": Entry(
         Cavia, CaviaOptions, "only a context beside the observation adapts", "Zintgraf et al. 2019", model=with_context
+    ),
+    "rl2": Entry(
+        Rl2,
+        Rl2Options,
+        "a recurrent policy that remembers the episodes before",
+        "Duan et al. 2016",
+        wrap=TrialFamily,
+        model=with_gru,
+        step="episode",
+        evaluation_steps=None,
     ),
     "pretrain": Entry(Pretrain, PretrainOptions, "one policy for all tasks, fine-tuned in tests", "Finn et al. 2017"),
     "oracle": Entry(

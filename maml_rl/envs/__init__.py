@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from maml_rl.envs.physics.turns import python_turn
     from maml_rl.envs.simulation import Simulation
     from maml_rl.envs.wrappers.oracle import OracleFamily
+    from maml_rl.envs.wrappers.trial import TrialFamily
 
 __all__ = [
     "ENVS",
@@ -32,6 +33,7 @@ __all__ = [
     "KeyedGenerator",
     "OracleFamily",
     "Simulation",
+    "TrialFamily",
     "has_physics",
     "make_family",
     "python_turn",
@@ -43,6 +45,7 @@ _MODULES = {
     "KeyedGenerator": "keyed_generator",
     "OracleFamily": "wrappers.oracle",
     "Simulation": "simulation",
+    "TrialFamily": "wrappers.trial",
     "has_physics": "families",
     "make_family": "families",
     "python_turn": "physics.turns",

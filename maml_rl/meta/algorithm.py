@@ -23,6 +23,11 @@ class Actor(Protocol):
         """[M, P], on the device and in the dtype that the actor computes in."""
         ...
 
+    @property
+    def state_M(self) -> State:
+        """The entries of the algorithm's state that are each task's own by now, [M, ...]."""
+        ...
+
     def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
         """The distributions at inputs [M, E, ...], and the memory that goes to the next step. It begins as None."""
         ...
@@ -38,6 +43,10 @@ class FeedForward:
     def __init__(self, model: Model, theta_M: Tensor) -> None:
         self.model, self.theta_M = model, theta_M
         self._at = model.at(theta_M)
+
+    @property
+    def state_M(self) -> State:
+        return {"theta": self.theta_M}
 
     def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
         return self._at(inputs), memory

@@ -42,6 +42,10 @@ class Gaussian(NamedTuple):
         z = (self.mean - new.mean) * (-new.log_std).exp()
         return (new.log_std - self.log_std + 0.5 * (variance_ratio + z.square() - 1)).sum(dim=-1)
 
+    def entropy(self) -> Tensor:
+        """[M, 1], nats, summed over components: the same in all states."""
+        return self.log_std.sum(dim=-1) + 0.5 * (1 + log(2 * pi)) * self.log_std.shape[-1]
+
     def fisher(self, tangent: "Gaussian") -> "Gaussian":
         """The Fisher information of one step's (mean, log_std), times a tangent: (d mean / variance, 2 d log_std).
 

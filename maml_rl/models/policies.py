@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log, prod
+from math import log
 from typing import Literal
 
 import torch
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models import mlp_derivatives
+from maml_rl.models.action_head import ActionHead
 from maml_rl.models.derivatives import Derivatives
-from maml_rl.models.distributions import Distribution, Gaussian, categorical
+from maml_rl.models.distributions import Distribution
 from maml_rl.models.narrow_products import add_product
+from maml_rl.models.parameters import draw_parameters, num_parameters, unflatten, xavier_bound
 
 
 @dataclass(frozen=True)
@@ -56,51 +58,52 @@ class MlpPolicy:
         return [[f"layer{layer}.weight", f"layer{layer}.bias"] for layer in range(len(self.hidden_sizes) + 1)]
 
     @property
+    def memory_size(self) -> int:
+        """None."""
+        return 0
+
+    @property
     def num_parameters(self) -> int:
         """P."""
-        return sum(prod(shape) for shape in self.parameter_shapes.values())
+        return num_parameters(self.parameter_shapes)
 
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
-        """theta [P], float32: Xavier-uniform weights (Glorot & Bengio 2010, eq. 16), zero biases, `init_log_std`.
+        """theta [P], float32: Xavier-uniform weights, zero biases, `init_log_std`.
 
         The output layer's weights are `output_scale` times as large.
         """
-        parts: list[Tensor] = []
-        output = f"layer{len(self.hidden_sizes)}.weight"
-        for name, shape in self.parameter_shapes.items():
-            if name.endswith("weight"):
-                bound = (6 / sum(shape)) ** 0.5 * (self.output_scale if name == output else 1.0)
-                parts.append(generator.uniform(1, prod(shape), low=-bound, high=bound)[0])
-            else:
-                parts.append(torch.full((prod(shape),), self.init_log_std if name == "log_std" else 0.0))
-        return torch.cat(parts).float()
+        shapes, output = self.parameter_shapes, f"layer{len(self.hidden_sizes)}.weight"
+
+        def bound(name: str) -> float:
+            size_in, size_out = shapes[name]
+            return xavier_bound(size_in, size_out) * (self.output_scale if name == output else 1.0)
+
+        return draw_parameters(shapes, bound, generator, self.init_log_std)
 
     def unflatten(self, theta_M: Tensor) -> dict[str, Tensor]:
         """Views [M, *shape] of the parameters in theta_M [M, P]."""
-        shapes = self.parameter_shapes
-        flat = theta_M.split([prod(shape) for shape in shapes.values()], dim=1)
-        return {name: part.unflatten(1, shape) for (name, shape), part in zip(shapes.items(), flat, strict=True)}
+        return unflatten(self.parameter_shapes, theta_M)
+
+    @property
+    def head(self) -> ActionHead:
+        """The distribution on top of the network."""
+        return ActionHead(self.choices, self.min_log_std)
 
     def mean_std(self, theta: Tensor) -> float:
         """Mean standard deviation over a Gaussian's components, in units of the policy's output. theta: [P]."""
-        return float(self.unflatten(theta[None])["log_std"].clamp(min=self.min_log_std).exp().mean())
+        return self.head.mean_std(self.unflatten(theta[None])["log_std"])
 
     def over_actions(self, *parameters: Tensor) -> Distribution:
         """The policy's kind of distribution, of the network's output [M, N, A] and the result of `shared`."""
-        return categorical(self.choices)(*parameters) if self.choices else Gaussian(*parameters)
+        return self.head.over_actions(*parameters)
 
     def shared(self, theta_M: Tensor) -> tuple[Tensor, ...]:
         """The distribution's parameters that are the same in all states: log_std [M, 1, A] of a Gaussian."""
-        if self.choices:
-            return ()
-        return (self.unflatten(theta_M)["log_std"][:, None].clamp(min=self.min_log_std),)
+        return self.head.shared(self.unflatten(theta_M).get("log_std"))
 
     def active(self, theta_M: Tensor) -> list[Tensor]:
         """For each part of `shared` [M, 1, A]: 1 if it follows its parameter, 0 if it is at its floor."""
-        if self.choices:
-            return []
-        log_std = self.unflatten(theta_M.detach())["log_std"][:, None]
-        return [(log_std >= self.min_log_std).to(theta_M.dtype)]
+        return self.head.active(self.unflatten(theta_M).get("log_std"))
 
     def at(self, theta_M: Tensor) -> Callable[[Tensor], Distribution]:
         """pi(.|s) of each task's own policy, of observations [M, N, O]. theta_M: [M, P]."""

@@ -19,6 +19,7 @@ from maml_rl.machine.threads import num_cpus
 from maml_rl.meta.algorithm import Algorithm, State
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
+from maml_rl.models.policy import Policy
 from maml_rl.options.config import Config
 from maml_rl.options.size import check_size
 from maml_rl.rl.keys import Draws, Purpose, keyed
@@ -33,14 +34,20 @@ class Setting:
     config: Config
     family: Family
     simulations: Sequence[Simulation]  # for this rank's share of the tasks, one part after another
-    model: MlpPolicy
+    model: Policy
     algorithm: Algorithm
     ranks: Ranks = ALONE
 
     @property
     def evaluation_steps(self) -> int:
         """Steps of adaptation that an evaluation takes unless told otherwise."""
-        return ALGORITHMS[self.config.algorithm].evaluation_steps
+        steps = ALGORITHMS[self.config.algorithm].evaluation_steps
+        return self.algorithm.trained_steps if steps is None else steps
+
+    @property
+    def step(self) -> str:
+        """The word for a step of adaptation."""
+        return ALGORITHMS[self.config.algorithm].step
 
     def rollouts(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = lambda part: None) -> Rollouts:
         """The problem of some tasks [M, ...], as many as the simulations have.
@@ -61,6 +68,7 @@ class Setting:
             keyed(Purpose.ALGORITHM, draws.seed, draws.iteration).streams(1)[0],
             draws.iteration / max(1, config.iterations),
             Stopwatch(announce),
+            step=self.step,
         )
 
     def try_out(self) -> None:
@@ -122,7 +130,7 @@ def make_simulations(config: Config, family: Family, make_physics: MakePhysics |
     ]
 
 
-def make_model(config: Config, family: Family) -> MlpPolicy:
+def make_model(config: Config, family: Family) -> Policy:
     """The policy of the configured size, for the family's observations and kind of actions, as the algorithm has it."""
     policy = MlpPolicy(
         family.observation_size,

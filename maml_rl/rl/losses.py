@@ -86,4 +86,9 @@ def kl_from_old(distribution: Distribution, batch: Samples) -> Tensor:
     return (batch.weights * batch.old.kl_to(distribution)).sum(dim=1)  # type: ignore[arg-type] # of the same kind
 
 
+def mean_entropy(distribution: Distribution, batch: Samples) -> Tensor:
+    """Entropy, nats, a mean over task i's valid steps: [M]."""
+    return (batch.weights * distribution.entropy()).sum(dim=1)
+
+
 ESTIMATORS: dict[str, Loss] = {"plain": policy_gradient, "lvc": likelihood_ratio, "dice": dice}

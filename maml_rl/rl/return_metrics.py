@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from maml_rl.meta.algorithm import Metrics
-from maml_rl.models.distributions import Categorical
 from maml_rl.rl.rollouts import Rollouts
 
 
@@ -48,7 +47,7 @@ def _sums_over_ranks(rollouts: Rollouts, theta: Tensor) -> list[dict[str, float]
     bound = rollouts.family.action_bound
     extra = {"entropy": 0.0, "tasks": 0.0, "ranks": 0.0, "checksum": 0.0}
     sums = [each.sums(bound) | extra for each in trajectories]
-    entropy = _entropy(rollouts, theta)
+    entropy = _entropy(rollouts)
     sums[-1] |= {"entropy": entropy, "tasks": float(rollouts.num_tasks), "ranks": 1.0, "checksum": checksum}
     packed = torch.tensor([list(each.values()) for each in sums], dtype=torch.float64, device=theta.device)
     totals = [dict(zip(sums[0], row, strict=True)) for row in rollouts.mean.all_sum(packed).tolist()]
@@ -63,14 +62,15 @@ def _ratio(total: float, count: float) -> float:
     return total / count if count else nan
 
 
-def _entropy(rollouts: Rollouts, theta: Tensor) -> float:
-    """Mean entropy (nats) of theta in each task's last states, summed over tasks; 0 for a Gaussian: its std says it."""
+def _entropy(rollouts: Rollouts) -> float:
+    """Mean entropy (nats) of the policies that played the first episodes, summed over tasks.
+
+    0 of Gaussians: their std says it.
+    """
     if not rollouts.model.choices:
         return 0.0
-    last = rollouts.trajectories[max(rollouts.trajectories)]
-    with torch.no_grad():
-        distribution = rollouts.model.at(theta.expand(rollouts.num_tasks, -1))(last.observations.flatten(1, 2))
-    assert isinstance(distribution, Categorical)
-    mask = last.mask.flatten(1, 2)
+    first = rollouts.trajectories[min(rollouts.trajectories)]
+    distribution = rollouts.model.over_actions(first.outputs.flatten(1, 2))
+    mask = first.mask.flatten(1, 2)
     means = distribution.entropy().where(mask, 0.0).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
     return float(means.sum())

@@ -12,7 +12,7 @@ from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.meta.algorithm import Actor, FeedForward
 from maml_rl.meta.problem import Loss, OuterLoss
 from maml_rl.meta.task_mean import TaskMean
-from maml_rl.models.policies import MlpPolicy
+from maml_rl.models.policy import Policy
 from maml_rl.rl.keys import Draws
 from maml_rl.rl.losses import ESTIMATORS, importance_ratio, policy_gradient
 from maml_rl.rl.sampler import NotFinite, collect, magnitude
@@ -27,7 +27,7 @@ LARGE = 100.0  # magnitude of an observation from which on it is the likely reas
 class Rollouts:
     """This rank's tasks of an iteration or evaluation. It plays each policy once, and keeps the trajectories."""
 
-    model: MlpPolicy
+    model: Policy
     family: Family
     simulations: Sequence[Simulation]  # of the family, for the tasks one part after another
     tasks: Tensor  # [M, ...]
@@ -42,6 +42,7 @@ class Rollouts:
     loss: Loss = policy_gradient
     outer_loss: OuterLoss = importance_ratio
     estimators: Mapping[str, Loss] = field(default_factory=lambda: ESTIMATORS)
+    step: str = "gradient step"  # the word for a step of adaptation
     trajectories: dict[int, Trajectories] = field(default_factory=dict)  # of the policies after k gradient steps
 
     @property
@@ -65,13 +66,14 @@ class Rollouts:
     def _diverged(self, error: NotFinite, k: int) -> Diverged:
         """The error in words for the user."""
         number, task = self.draws.first_task + error.task + 1, self.family.describe(self.tasks[error.task])
-        steps = f"after {k} gradient step{'s' * (k != 1)}"
+        steps = f"after {k} {self.step}{'s' * (k != 1)}"
         seen = [magnitude(each.observations[error.task]) for each in self.trajectories.values()]
         largest = max([error.largest, *seen])
+        lower = "--inner-lr" if self.step == "gradient step" else "--meta-lr"
         if largest > LARGE:
-            advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower --inner-lr"
+            advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower {lower}"
         else:
-            advice = "lower --inner-lr" if k else "its parameters are no policy"
+            advice = f"lower {lower}" if k else "its parameters are no policy"
         return Diverged(f"task {number} ({task}), {steps}: {error.fault}: {advice}")
 
     def draw(self, theta_M: Tensor, k: int) -> Samples:

@@ -68,15 +68,16 @@ def collect(
         )
     cancelled = threading.Event()
 
-    def roll_out_part(part: int) -> None:
+    def roll_out_part(part: int) -> Memory:
         first = sum(each.num_tasks for each in simulations[:part])
         rows = slice(first, first + simulations[part].num_tasks)
         with python_turn():
             streams, out = generator.from_task(first), whole.rows(rows)
-            _roll_out(family, simulations[part], actor.rows(rows), tasks[rows], streams, first, out, cancelled)
+            return _roll_out(family, simulations[part], actor.rows(rows), tasks[rows], streams, first, out, cancelled)
 
-    parallel_map(roll_out_part, range(len(simulations)), cancel=cancelled.set)
-    return whole
+    memories = parallel_map(roll_out_part, range(len(simulations)), cancel=cancelled.set)
+    kept = [memory for memory in memories if memory is not None]
+    return dataclasses.replace(whole, memory=torch.cat(kept)) if kept else whole
 
 
 @torch.no_grad()
@@ -89,8 +90,11 @@ def _roll_out(
     first: int,
     out: Trajectories,
     cancelled: threading.Event,
-) -> None:
-    """Fill `out` with the episodes of one part of the tasks, the first-th and later ones, or return if `cancelled`."""
+) -> Memory:
+    """Fill `out` with the episodes of one part of the tasks, the first-th and later ones, or return if `cancelled`.
+
+    Returns the actor's memory after the last step.
+    """
     M, E, horizon = out.rewards.shape
     device, dtype = actor.theta_M.device, actor.theta_M.dtype
     observations_t = simulation.reset(tasks, generator)  # [M, E, O]
@@ -101,7 +105,7 @@ def _roll_out(
     rewards, terminated = [], []
     for t in range(horizon):
         if cancelled.is_set():
-            return
+            return None
         out.observations[:, :, t] = observations_t  # to the policy's device and dtype
         distribution, memory = actor(out.observations[:, :, t], memory)
         out.outputs[:, :, t] = distribution[0]
@@ -132,6 +136,7 @@ def _roll_out(
     out.terminated.copy_(torch.stack(terminated, dim=-1))
     out.diverged.copy_(simulation.diverged())
     out.final_observations.copy_(observations_t)
+    return memory
 
 
 def _check_finite(values: Tensor, fault: str, observations: Tensor | None = None, first: int = 0) -> None:

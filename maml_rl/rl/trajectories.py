@@ -37,6 +37,8 @@ class Trajectories:
     diverged: Tensor  # [M, E] bool: the physics became unstable, and nothing in the row is to be used
     # The means or logits that the actions were drawn with; empty if nobody has to know.
     outputs: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, A]
+    # The actor's after the last step; empty if it has none.
+    memory: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, ...]
     # Of families that truncate episodes or report success; otherwise empty.
     cut_observations: Tensor = field(default_factory=lambda: torch.empty(0))  # [M, E, H, O], after truncated steps
     # [M, E], of the first episodes: 1 if the task was met, 0 if not, NaN if the env did not say.
