@@ -47,7 +47,8 @@ class Options:
     env: str | None = None
     """The family that they were trained on: needed for a class of your own, module:Class, to allow that it runs."""
     gradient_steps: Annotated[int, Within(0, 1000)] | None = None
-    """Gradient steps on each task. Default: 3, and 0 for an oracle, which is told the task."""
+    """Gradient steps on each task, or of rl2 episodes before the last. Default: 3; 0 for an oracle, which is told the
+    task; of rl2 those of a trial in training."""
     tasks: Count = 40
     """New tasks to draw."""
     episodes: Count | None = None
@@ -197,14 +198,16 @@ def with_nulls(value: Any) -> Any:
 
 
 def print_table(results: Sequence[Result]) -> None:
-    """All policies in one table: gradient steps, mean return, 95 % confidence interval over tasks, env steps."""
+    """All policies in one table: steps of adaptation, mean return, 95 % confidence interval over tasks, env steps."""
     first = results[0]
     config = first.setting.config
     tasks, episodes = len(first.tasks), config.episodes_per_task
     print(f"{config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}\n")
     width = max(len("policy"), *(len(result.name) for result in results))
     rated = any(result.adaptation.rated for result in results)
-    heading = f"{'policy':<{width}}  iterations  gradient steps  mean return  95 % interval  env steps per task"
+    kinds = {result.setting.step for result in results}
+    steps = f"{kinds.pop()}s" if len(kinds) == 1 else "steps"
+    heading = f"{'policy':<{width}}  iterations  {steps:>14}  mean return  95 % interval  env steps per task"
     print(heading + "  success" * rated)
     for result in results:
         rates = result.adaptation.success_rates()
@@ -234,7 +237,13 @@ def run(options: Options) -> int:
             with console.status(f"drawing {options.video}"):
                 family = first.setting.family
                 frames, fps = episodes_side_by_side(
-                    first.setting.config.env, family, tasks, first.adaptation, draws, options.video_size
+                    first.setting.config.env,
+                    family,
+                    tasks,
+                    first.adaptation,
+                    draws,
+                    options.video_size,
+                    first.setting.step,
                 )
                 write_video(options.video, frames, fps)
         except RenderingError as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import tyro
 
+from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.command import exit_status
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.options.config import Config, flat, names_marked
@@ -27,7 +28,7 @@ from maml_rl.schema.help_page import print_help
 PROG = "python -m maml_rl.plot"
 DESCRIPTION = (
     "Plot run directories (return before and after adaptation against env steps) and evaluation JSON files "
-    "(return against gradient steps)."
+    "(return against gradient steps, or of rl2 episodes)."
 )
 SUFFIXES = [".png", ".pdf", ".svg"]
 
@@ -79,13 +80,20 @@ def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str,
     return families
 
 
+def with_step(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The evaluation with the word for a step of adaptation that all of its algorithms have."""
+    names = [result.get("algorithm") for result in evaluation["results"]]
+    words = {ALGORITHMS[name].step for name in names if name in ALGORITHMS} or {Entry.step}
+    return evaluation | {"step": words.pop() if len(words) == 1 else "step"}
+
+
 def plot(paths: Sequence[Path], output: Path) -> None:
     """Read runs and evaluations, and write the figure. Raises UsageError for files that cannot be read."""
     for path in paths:
         if not os.path.exists(path):
             raise UsageError(f"got {str(path)!r}, which does not exist, allowed: run directories and evaluation files")
     runs = [read_run(path) for path in paths if os.path.isdir(path)]
-    evaluations = [read_evaluation(path) for path in paths if not os.path.isdir(path)]
+    evaluations = [with_step(read_evaluation(path)) for path in paths if not os.path.isdir(path)]
 
     # matplotlib takes a second to import; bad input does not have to wait for it
     from maml_rl.reports.figures import figure, picture

@@ -1,4 +1,4 @@
-"""Evaluation on new tasks: returns before adaptation and after each gradient step."""
+"""Evaluation on new tasks: returns before adaptation and after each step of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,12 +39,12 @@ class Adaptation:
         return torch.tensor(counts).cumsum(dim=0).tolist()
 
     def summary(self) -> dict[str, list[Any]]:
-        """Per number of gradient steps: mean return over tasks, its 95 % interval, and the env steps before."""
+        """Per number of steps: mean return over tasks, its 95 % interval, and the env steps before."""
         return summarise(self.returns()) | {"env_steps_per_task": self.env_steps()}
 
 
 def summarise(returns: Tensor) -> dict[str, list[Any]]:
-    """Per number of gradient steps, of returns [K + 1, M]: the mean over tasks, and its 95 % interval."""
+    """Per number of steps, of returns [K + 1, M]: the mean over tasks, and its 95 % interval."""
     return {
         "gradient_steps": list(range(len(returns))),
         "return_mean": [float(row.mean()) for row in returns],
@@ -66,7 +66,7 @@ def adapt_and_roll_out(
     """
     trajectories = []
     for k, actor in enumerate(algorithm.adapt(state, rollouts, steps)):
-        announce(f"episodes after {k} of {steps} gradient steps")
+        announce(f"episodes after {k} of {steps} {rollouts.step}s")
         trajectories.append(rollouts.play(actor, k))
     return Adaptation(trajectories)
 

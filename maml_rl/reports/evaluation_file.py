@@ -18,7 +18,7 @@ RESULT: dict[str, Any] = {
 
 def read_evaluation(path: Path) -> dict[str, Any]:
     """The family and the results of an evaluation JSON, as figures need them: `env`, `results`, and the file's stem
-    as `label`. Raises UsageError if the file is none.
+    as `label`. A result has its `algorithm`, if the file says it. Raises UsageError if the file is none.
     """
     try:
         evaluation = parse_json(read_text(path))
@@ -51,6 +51,8 @@ def _checked(result: Any, label: str) -> dict[str, Any]:
         if len(checked[name]) != len(steps):
             allowed = f"{len(steps)}, as gradient_steps has them"
             raise UsageError(f"{label}: {name}: got {len(checked[name])} numbers, allowed: {allowed}")
+    if isinstance(result.get("algorithm"), str):
+        checked["algorithm"] = result["algorithm"]
     return checked
 
 

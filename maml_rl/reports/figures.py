@@ -1,4 +1,4 @@
-"""Figures: return against env steps in training, and against gradient steps in evaluation."""
+"""Figures: return against env steps in training, and against steps of adaptation in evaluation."""
 
 import io
 import warnings
@@ -27,7 +27,7 @@ OFFSET = 0.04  # gradient steps between two policies' intervals, so that none hi
 
 Metrics = Sequence[Mapping[str, Any]]  # the lines of a metrics.jsonl
 Groups = Mapping[str, Sequence[Metrics]]  # runs that differ in their seeds alone, by a label
-Evaluation = Mapping[str, Any]  # an evaluation JSON
+Evaluation = Mapping[str, Any]  # an evaluation JSON; `step` may be its word for a step of adaptation
 
 
 def figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
@@ -99,9 +99,9 @@ def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
 
 
 def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -> None:
-    """Draw mean return against gradient steps, with 95 % intervals over tasks (Finn et al. 2017, figure 5).
+    """Draw mean return against steps of adaptation, with 95 % intervals over tasks (Finn et al. 2017, figure 5).
 
-    A result without gradient steps, such as an oracle's, becomes a horizontal line, if another result has some.
+    A result without any, such as an oracle's, becomes a horizontal line, if another result has some.
     """
     results = [(result, each.get("label", "")) for each in evaluations for result in each["results"]]
     names = Counter(result["name"] for result, _ in results)
@@ -118,7 +118,9 @@ def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -
             shifted = x + OFFSET * (i - (len(results) - 1) / 2)
             axes.errorbar(shifted, mean, yerr=half, color=colour, marker=marker, capsize=4, label=_label(label))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _finish(axes, env, "gradient steps on the task (bars: 95 % interval over tasks)", "mean return (reward units)")
+    words = {each.get("step", "gradient step") for each in evaluations}
+    steps = f"{words.pop()}s" if len(words) == 1 else "steps"
+    _finish(axes, env, f"{steps} on the task (bars: 95 % interval over tasks)", "mean return (reward units)")
 
 
 def _finish(axes: Axes, title: str, x: str, y: str) -> None:

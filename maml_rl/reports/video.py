@@ -41,12 +41,13 @@ def episodes_side_by_side(
     adaptation: Adaptation,
     draws: Draws,
     size: tuple[int, int],
+    step: str = "gradient step",
 ) -> tuple[Iterator[Frame], float]:
-    """The first episode of each task: a row per task, a column per gradient step. Returns frames and their rate (1/s).
+    """The first episode of each task: a row per task, a column per step of adaptation. Returns frames and their rate.
 
-    name: of the family. tasks: [V, ...], the first of those that the adaptation is of, which was played on the CPU.
-    draws: of its episodes. size: width and height of each picture, pixels.
-    Raises RenderingError if the family's pictures cannot be drawn here.
+    The rate is in 1/s. name: of the family. tasks: [V, ...], the first of those that the adaptation is of, which was
+    played on the CPU. draws: of its episodes. size: width and height of each picture, pixels. step: the word for a step
+    of adaptation. Raises RenderingError if the family's pictures cannot be drawn here.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
     parts = [each.rows(slice(V)) for each in adaptation.trajectories]
@@ -64,9 +65,9 @@ def episodes_side_by_side(
         t = min(t, int(lengths[k, v]))
         earlier = states[k - 1][v] if k > 0 else states[k][v, :0]
         frame = renderers[v].draw(states[k][v, 0, : t + 1], earlier)
-        step = "no adaptation" if k == 0 else f"{k} gradient step{'s' if k > 1 else ''}"
+        steps = "no adaptation" if k == 0 else f"{k} {step}{'s' if k > 1 else ''}"
         so_far = float(returns[k][v, t - 1]) if t > 0 else 0.0
-        return _captioned(frame, f"{name}  {family.describe(tasks[v])}  {step}  return {so_far:.1f}")
+        return _captioned(frame, f"{name}  {family.describe(tasks[v])}  {steps}  return {so_far:.1f}")
 
     def frames() -> Iterator[Frame]:
         try:

@@ -53,7 +53,9 @@ class Filming:
         folder.mkdir(exist_ok=True)
         path = folder / f"iteration-{checkpoint.iteration:06d}.mp4"
         try:
-            frames, fps = episodes_side_by_side(config.env, setting.family, tasks, adaptation, draws, SIZE)
+            frames, fps = episodes_side_by_side(
+                config.env, setting.family, tasks, adaptation, draws, SIZE, setting.step
+            )
         except RenderingError as error:
             self._possible = False
             self._record.say(f"no videos: {error}")

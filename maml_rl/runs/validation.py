@@ -71,11 +71,12 @@ class Validator:
             from maml_rl.reports.figures import figure  # matplotlib takes a second to import: not as a run starts
 
             config, rows = read_run(self._record.run_dir)
-            evaluation = {"env": config.env, "results": [{"name": config.algorithm, **summarise(returns)}]}
+            result = {"name": config.algorithm, **summarise(returns)}
+            evaluation = {"env": config.env, "results": [result], "step": self._setting.step}
             curves, steps = figure({config.env: {"": [rows]}}, []), figure({}, [evaluation])
             iteration = checkpoint.iteration - 1
             self._record.writer.add_figure("learning curves", curves, iteration)
-            self._record.writer.add_figure("gradient steps on validation tasks", steps, iteration)
+            self._record.writer.add_figure(f"{self._setting.step}s on validation tasks", steps, iteration)
 
     def _best_return(self, folder: Path) -> float:
         """The return of the best policy so far. If its file is damaged, the file is moved aside and does not count."""
