@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from maml_rl import envs
-from maml_rl.envs import KeyedGenerator, OracleFamily
+from maml_rl.envs import KeyedGenerator, OracleFamily, TrialFamily
 from maml_rl.envs.pictures.offscreen import RenderingError
 from tests.envs.played import Played, played
 
@@ -147,3 +147,27 @@ def test_an_oracle_is_the_same_family_told_its_task(env: Played) -> None:
     assert told.choices == env.choices
     assert torch.equal(oracle[1], plain[1])
     assert torch.equal(oracle[2], plain[2])
+
+
+def test_a_trial_is_the_same_family_told_the_step_before(env: Played) -> None:
+    told = played(TrialFamily(env.family), M, E, num_threads=1)
+    tasks, actions = env.sample_tasks(M, KeyedGenerator(0, 0)), random_actions(env, 5)
+    plain, trial = roll_out(env, tasks, actions), roll_out(told, tasks, actions)
+    A = env.action_size
+    assert told.observation_size == env.observation_size + A + 2
+    assert torch.equal(trial[0][..., : -A - 2], plain[0])
+    assert (trial[0][0, ..., -A - 2 :] == 0).all()
+    assert torch.equal(trial[0][1:, ..., -A - 2 : -2], actions)
+    assert torch.equal(trial[0][1:, ..., -2], plain[1])
+    assert (trial[0][..., -1] == 0).all()
+    assert told.choices == env.choices
+    assert all(torch.equal(one, other) for one, other in zip(plain[1:], trial[1:], strict=True))
+
+    chosen = torch.zeros(M, E, dtype=torch.bool, device=env.device)
+    chosen[1, 2] = True
+    restarted, expected = told.restart(chosen), env.restart(chosen)
+    assert torch.equal(restarted[..., : -A - 2], expected)
+    assert torch.equal(restarted[..., -A - 2 : -1], trial[0][-1, ..., -A - 2 : -1])
+    assert torch.equal(restarted[..., -1] == 1, chosen)
+    assert (told.step(actions[0])[0][..., -1] == 0).all()
+    assert (told.reset(tasks, KeyedGenerator(0, 1))[..., -A - 2 :] == 0).all()
