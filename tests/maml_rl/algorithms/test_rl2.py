@@ -166,11 +166,11 @@ class Levers(Bandit):
 def test_it_learns_to_explore_and_to_remember() -> None:
     """The best that can be known: the first pull pays half of the time, and all others always."""
     family = TrialFamily(Levers(2))
-    algorithm = Rl2(Rl2Options(meta_lr=0.02))
+    algorithm = Rl2(Rl2Options(meta_lr=0.03))
     model = GruPolicy(family.observation_size, 2, (16,), choices=(2,))
     simulations = [family.simulate(20, 10)]
     state = algorithm.init(model, keyed(Purpose.INITIAL_PARAMETERS, 1))
-    for i in range(40):
+    for i in range(25):
         tasks = family.sample_tasks(20, keyed(Purpose.TASKS, 1, i))
         draws = Draws(Purpose.EPISODES, 1, i)
         rollouts = Rollouts(
