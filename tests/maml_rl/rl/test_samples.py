@@ -223,3 +223,28 @@ def test_chunks_cover_every_task_once(monkeypatch) -> None:
     for rows, sizes in ((1, [1] * 5), (100, [2, 2, 1]), (10**6, [5])):
         monkeypatch.setattr(task_mean, "CACHE_ROWS", rows)
         assert [len(range(5)[chunk]) for chunk in task_chunks(samples)] == sizes
+
+
+def test_episodes_have_numbers_and_simulations_share_none() -> None:
+    """As DiCE needs it: the number changes where the time begins anew, and from one simulation to the next."""
+    trajectories = draw_trajectories()
+    episodes = make_samples(trajectories, 0.99, 0.95).episodes
+    assert episodes is not None
+    by_row = episodes.unflatten(1, (E, H))
+    changes = by_row[..., 1:] != by_row[..., :-1]
+    assert torch.equal(changes, trajectories.ended()[..., :-1])
+    assert changes[:, 0, 5].all()
+    assert (by_row[:, 1:, 0] > by_row[:, :-1, -1]).all()
+
+
+def test_a_task_s_return_is_the_mean_over_its_first_episodes_that_did_not_diverge() -> None:
+    trajectories = draw_trajectories()
+    diverged = torch.zeros(3, E, dtype=torch.bool)
+    diverged[1, 2] = diverged[2] = True
+    trajectories = dataclasses.replace(trajectories, diverged=diverged)
+    returns = make_samples(trajectories, 0.99, 0.95).returns
+    assert returns is not None
+    of_episodes = trajectories.returns()
+    torch.testing.assert_close(returns[0], of_episodes[0].mean().float())
+    torch.testing.assert_close(returns[1], of_episodes[1, [0, 1, 3]].mean().float())
+    assert returns[2].isnan()
