@@ -184,7 +184,7 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Relative standard deviation against episodes: a column for each family, a line of panels for each policy."""
     columns = list(dict.fromkeys(row["env"] for row in rows))
     lines = list(dict.fromkeys(row["policy"] for row in rows))
-    drawn = Figure(figsize=(4 * len(columns), 3.2 * len(lines) + 1), dpi=100, layout="constrained")
+    drawn = Figure(figsize=(4 * len(columns), 3.2 * len(lines) + 1), dpi=90, layout="constrained")
     FigureCanvasAgg(drawn)
     panels = drawn.subplots(len(lines), len(columns), squeeze=False, sharex=True)
     for row_of_panels, policy in zip(panels, lines, strict=True):
