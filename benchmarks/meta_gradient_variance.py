@@ -58,7 +58,7 @@ class Options:
     iterations: int = 30
     """Iterations that the trained policy has had; the untrained one is measured too."""
     tasks: int = 5
-    episodes: tuple[int, ...] = (5, 10, 20)
+    episodes: tuple[int, ...] = (5, 10, 20, 40)
     """Episodes of each task, before the inner step and after it."""
     draws: int = 20
     preset: str | None = None
