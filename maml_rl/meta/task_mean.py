@@ -28,7 +28,7 @@ class TaskMean:
     all_tasks: int
     all_sum: Callable[[Tensor], Tensor] = lambda part: part  # the sum of a tensor over all ranks
 
-    def __call__(self, function: Callable[[slice], Tensor], batch: Weighted, rows: int = CACHE_ROWS) -> Tensor:
+    def __call__(self, function: Callable[[slice], Tensor], batch: Weighted, rows: int | None = None) -> Tensor:
         """The mean [...] of a function that gives some tasks' values [m, ...], or their sum [1, ...]: float64.
 
         batch: its tasks. rows: as of `task_chunks`.
@@ -40,12 +40,12 @@ class TaskMean:
         return self.all_sum(torch.stack(sums).sum(dim=0)) / self.all_tasks
 
 
-def task_chunks(batch: Weighted, rows: int = CACHE_ROWS) -> Iterator[slice]:
+def task_chunks(batch: Weighted, rows: int | None = None) -> Iterator[slice]:
     """Slices of the tasks to be worked on at once: as many as stay in the caches on a CPU, all of them on a GPU.
 
-    rows: steps that a chunk has at most, on a CPU, unless a single task has more.
+    rows: steps that a chunk has at most on a CPU, unless a single task has more; None for CACHE_ROWS.
     """
     num_tasks, num_steps = batch.weights.shape
-    size = max(1, rows // num_steps) if batch.weights.device.type == "cpu" else num_tasks
+    size = max(1, (rows or CACHE_ROWS) // num_steps) if batch.weights.device.type == "cpu" else num_tasks
     for first in range(0, num_tasks, size):
         yield slice(first, first + size)

@@ -178,7 +178,7 @@ def test_it_learns_to_explore_and_to_remember() -> None:
         )
         state, _ = algorithm.update(state, rollouts)
     first, last = (rollouts.trajectories[k].mean_return() for k in (0, 1))
-    assert first == pytest.approx(2.5, abs=0.25)
+    assert first == pytest.approx(2.5, abs=0.4)
     assert last > 2.8
 
 
