@@ -54,8 +54,6 @@ class Case:
 
 CASES = {
     "maml": Case("maml"),
-    "maml, lvc": Case("maml", {"inner_loss": "lvc"}, inner="lvc"),
-    "maml, dice": Case("maml", {"inner_loss": "dice"}, inner="dice", is_consistent=False),
     "fomaml": Case("fomaml", first_order=True, is_consistent=False),
     "e_maml": Case("e_maml", {"exploration_weight": 0.7}, outer=oracle.exploring(0.7)),
     "e_maml, lvc": Case("e_maml", {"inner_loss": "lvc"}, inner="lvc", outer=oracle.exploring(1.0)),
@@ -65,13 +63,6 @@ CASES = {
     "anil, rest": Case("anil", {"adapt_rest": True}, alpha=lambda model: chosen(model, "layer1.", "log_std")),
     "meta_sgd": Case("meta_sgd", {"min_init_lr": 0.02, "max_init_lr": 0.2}, learns_alpha=True),
     "cavia": Case("cavia", {"context_size": 2}, alpha=lambda model: chosen(model, "context"), stays="context"),
-    "cavia, lvc": Case(
-        "cavia",
-        {"context_size": 2, "inner_loss": "lvc"},
-        inner="lvc",
-        alpha=lambda model: chosen(model, "context"),
-        stays="context",
-    ),
     "pretrain": Case("pretrain", has_inner_steps=False),
     "oracle": Case("oracle", has_inner_steps=False),
 }
