@@ -14,6 +14,7 @@ from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
 from maml_rl.meta.problem import Problem
 from maml_rl.models.model import Model
 from maml_rl.schema.bounds import Count, Within
+from maml_rl.schema.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class MetaSgdOptions(EstimatorOptions, TrustRegionOptions):
     """Gradient steps of the inner loop, each on data of its own."""
     eval_lr_ratio: Annotated[float, Within(0)] = 0.5
     """Step sizes of evaluation's inner steps beyond the trained ones, over those of training."""
+
+    def __post_init__(self) -> None:
+        if self.min_init_lr > self.max_init_lr:
+            raise UsageError(f"--min-init-lr: got {self.min_init_lr}, allowed: up to --max-init-lr, {self.max_init_lr}")
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,9 @@ def proximal(clip: float, penalty: Tensor) -> OuterLoss:
     def outer_loss(distributions: Sequence[Distribution], batches: Sequence[Any]) -> Tensor:
         pairs = zip(penalty, distributions[:-1], batches[:-1], strict=True)
         total = sum((eta * kl_from_old(distribution, batch) for eta, distribution, batch in pairs), torch.tensor(0.0))
-        return clipped_ratio(distributions[-1], batches[-1], clip) + total / len(penalty)
+        return clipped_ratio(distributions[-1], batches[-1], clip) + total / len(
+            penalty
+        )  # a mean, as the authors' code
 
     return outer_loss
 
