@@ -23,9 +23,8 @@ class Samples:
     weights: Tensor  # [M, N]: 1 / (number of valid steps of the task) on valid steps, 0 elsewhere
     old: Distribution | None = None  # the policies that took the actions, at every step; None if nobody has to know
     episodes: Tensor | None = None  # [M, N] int: steps of the same number beside each other are of one episode
-    returns: Tensor | None = (
-        None  # [M], mean undiscounted return of the task's first episodes, in reward units; NaN without any
-    )
+    # [M], mean undiscounted return of the task's first episodes, in reward units; NaN if all have diverged.
+    returns: Tensor | None = None
     stride: int = 1  # steps of an episode from one sample to the next
 
     def rows(self, chunk: slice) -> "Samples":

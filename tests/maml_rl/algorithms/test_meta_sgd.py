@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from maml_rl.algorithms.meta_sgd import MetaSgdOptions
 from maml_rl.models.policies import MlpPolicy
+from maml_rl.schema.errors import UsageError
 from tests.maml_rl import finite_differences
 from tests.maml_rl.algorithms.through_everything import asked_of_a_trust_region, made
 from tests.maml_rl.given_problem import GivenProblem
@@ -110,3 +112,8 @@ def test_alpha_takes_part_in_the_curvature_and_in_the_kl(five_parameters, draw_s
             )
             assert abs(curvature) > 1e-4
             assert float(one @ question.product(other)) == pytest.approx(curvature, rel=1e-4, abs=1e-6)
+
+
+def test_the_largest_first_step_size_is_not_below_the_least() -> None:
+    with pytest.raises(UsageError, match=r"--min-init-lr: got 1.0, allowed: up to --max-init-lr, 0.1"):
+        MetaSgdOptions(min_init_lr=1.0)
