@@ -9,14 +9,14 @@ from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.adaptation import gradient_steps
 from maml_rl.meta.algorithm import Actor, Metrics, State
 from maml_rl.meta.inner_loop import EstimatorOptions, Inner, InnerOptions, inner_loop
-from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
+from maml_rl.meta.meta_step import OuterStepOptions, first_moments, meta_step
 from maml_rl.meta.problem import Problem
 from maml_rl.models.model import Model, chosen_parameters
 from maml_rl.schema.bounds import Count
 
 
 @dataclass(frozen=True)
-class AnilOptions(InnerOptions, EstimatorOptions, TrustRegionOptions):
+class AnilOptions(InnerOptions, EstimatorOptions, OuterStepOptions):
     """Options of ANIL."""
 
     head_layers: Count = 1
@@ -36,7 +36,8 @@ class Anil:
         return self.options.inner_steps
 
     def init(self, model: Model, generator: KeyedGenerator) -> State:
-        return {"theta": model.initial_parameters(generator)}
+        theta = model.initial_parameters(generator)
+        return {"theta": theta, **first_moments(theta, self.options)}
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         theta, estimator = state["theta"], problem.estimators[self.options.inner_loss]
@@ -44,8 +45,8 @@ class Anil:
         with problem.watch("adapt"):
             path = inner_loop(problem, theta, inner)
         with problem.watch("outer"):
-            step, metrics = meta_step(problem, theta, path, inner, problem.outer_loss, self.options)
-        return {"theta": step.theta}, metrics
+            theta, moments, metrics = meta_step(problem, state, theta, path, inner, problem.outer_loss, self.options)
+        return {"theta": theta, **moments}, metrics
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
         head = self.head(problem.model, state["theta"])

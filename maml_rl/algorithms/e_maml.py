@@ -11,7 +11,7 @@ from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.adaptation import gradient_steps
 from maml_rl.meta.algorithm import Actor, Metrics, State
 from maml_rl.meta.inner_loop import EstimatorOptions, Inner, InnerOptions, inner_loop
-from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
+from maml_rl.meta.meta_step import OuterStepOptions, first_moments, meta_step
 from maml_rl.meta.problem import Batch, OuterLoss, Problem
 from maml_rl.models.distributions import Distribution
 from maml_rl.models.model import Model
@@ -19,7 +19,7 @@ from maml_rl.schema.bounds import Within
 
 
 @dataclass(frozen=True)
-class EMamlOptions(InnerOptions, EstimatorOptions, TrustRegionOptions):
+class EMamlOptions(InnerOptions, EstimatorOptions, OuterStepOptions):
     """Options of E-MAML."""
 
     exploration_weight: Annotated[float, Within(0)] = 1.0
@@ -41,7 +41,8 @@ class EMaml:
         return self.options.inner_steps
 
     def init(self, model: Model, generator: KeyedGenerator) -> State:
-        return {"theta": model.initial_parameters(generator)}
+        theta = model.initial_parameters(generator)
+        return {"theta": theta, **first_moments(theta, self.options)}
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         estimator = problem.estimators[self.options.inner_loss]
@@ -50,8 +51,8 @@ class EMaml:
             path = inner_loop(problem, state["theta"], inner)
         with problem.watch("outer"):
             outer_loss = exploring(problem, path.batches[-1], self.options.exploration_weight)
-            step, metrics = meta_step(problem, state["theta"], path, inner, outer_loss, self.options)
-        return {"theta": step.theta}, metrics
+            theta, moments, metrics = meta_step(problem, state, state["theta"], path, inner, outer_loss, self.options)
+        return {"theta": theta, **moments}, metrics
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
         return gradient_steps(problem, state["theta"], self.step_sizes(state, first, first + steps), first)

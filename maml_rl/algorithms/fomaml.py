@@ -7,13 +7,13 @@ from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.adaptation import gradient_steps
 from maml_rl.meta.algorithm import Actor, Metrics, State
 from maml_rl.meta.inner_loop import Inner, InnerOptions, inner_loop
-from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
+from maml_rl.meta.meta_step import OuterStepOptions, first_moments, meta_step
 from maml_rl.meta.problem import Problem
 from maml_rl.models.model import Model
 
 
 @dataclass(frozen=True)
-class FomamlOptions(InnerOptions, TrustRegionOptions):
+class FomamlOptions(InnerOptions, OuterStepOptions):
     """Options of first-order MAML."""
 
 
@@ -28,15 +28,18 @@ class Fomaml:
         return self.options.inner_steps
 
     def init(self, model: Model, generator: KeyedGenerator) -> State:
-        return {"theta": model.initial_parameters(generator)}
+        theta = model.initial_parameters(generator)
+        return {"theta": theta, **first_moments(theta, self.options)}
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         inner = Inner(problem.loss, self.options.inner_lr, self.options.inner_steps, first_order=True)
         with problem.watch("adapt"):
             path = inner_loop(problem, state["theta"], inner)
         with problem.watch("outer"):
-            step, metrics = meta_step(problem, state["theta"], path, inner, problem.outer_loss, self.options)
-        return {"theta": step.theta}, metrics
+            theta, moments, metrics = meta_step(
+                problem, state, state["theta"], path, inner, problem.outer_loss, self.options
+            )
+        return {"theta": theta, **moments}, metrics
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
         return gradient_steps(problem, state["theta"], self.step_sizes(state, first, first + steps), first)

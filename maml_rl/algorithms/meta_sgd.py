@@ -10,7 +10,7 @@ from maml_rl.envs import KeyedGenerator
 from maml_rl.meta.adaptation import gradient_steps
 from maml_rl.meta.algorithm import Actor, Metrics, State
 from maml_rl.meta.inner_loop import EstimatorOptions, Inner, inner_loop
-from maml_rl.meta.meta_step import TrustRegionOptions, meta_step
+from maml_rl.meta.meta_step import OuterStepOptions, first_moments, meta_step
 from maml_rl.meta.problem import Problem
 from maml_rl.models.model import Model
 from maml_rl.schema.bounds import Count, Within
@@ -18,7 +18,7 @@ from maml_rl.schema.errors import UsageError
 
 
 @dataclass(frozen=True)
-class MetaSgdOptions(EstimatorOptions, TrustRegionOptions):
+class MetaSgdOptions(EstimatorOptions, OuterStepOptions):
     """Options of Meta-SGD."""
 
     min_init_lr: Annotated[float, Within(0)] = 0.005
@@ -48,7 +48,8 @@ class MetaSgd:
     def init(self, model: Model, generator: KeyedGenerator) -> State:
         theta = model.initial_parameters(generator)
         low, high = self.options.min_init_lr, self.options.max_init_lr
-        return {"theta": theta, "alpha": generator.uniform(1, len(theta), low=low, high=high)[0].float()}
+        alpha = generator.uniform(1, len(theta), low=low, high=high)[0].float()
+        return {"theta": theta, "alpha": alpha, **first_moments(torch.cat([theta, alpha]), self.options)}
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         theta, alpha, estimator = state["theta"], state["alpha"], problem.estimators[self.options.inner_loss]
@@ -57,10 +58,10 @@ class MetaSgd:
             path = inner_loop(problem, theta, inner)
         with problem.watch("outer"):
             point = torch.cat([theta, alpha])
-            step, metrics = meta_step(problem, point, path, inner, problem.outer_loss, self.options)
-        theta, alpha = step.theta.tensor_split(2)
+            point, moments, metrics = meta_step(problem, state, point, path, inner, problem.outer_loss, self.options)
+        theta, alpha = point.tensor_split(2)
         metrics |= {"meta_sgd/alpha_mean": float(alpha.mean()), "meta_sgd/alpha_std": float(alpha.std())}
-        return {"theta": theta, "alpha": alpha}, metrics
+        return {"theta": theta, "alpha": alpha, **moments}, metrics
 
     def adapt(self, state: State, problem: Problem, steps: int, first: int = 0) -> Iterator[Actor]:
         alphas = [ratio * state["alpha"] for ratio in self.ratios(first, first + steps)]

@@ -1,13 +1,15 @@
-"""An outer step by a trust region: from a path of the inner loop to new parameters."""
+"""An outer step, by a trust region or by Adam: from a path of the inner loop to new parameters."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from maml_rl.meta.algorithm import Metrics
+from maml_rl.meta.adam import adam_start, adam_step
+from maml_rl.meta.algorithm import Metrics, State
 from maml_rl.meta.inner_loop import Inner, Path
+from maml_rl.meta.meta_gradient import meta_gradient
 from maml_rl.meta.meta_objective import meta_objective
 from maml_rl.meta.problem import OuterLoss, Problem
 from maml_rl.meta.trust_region import Step, trust_region_step
@@ -33,19 +35,58 @@ class TrustRegionOptions:
     """Length of each candidate of the line search over the one before."""
 
 
+@dataclass(frozen=True)
+class OuterStepOptions(TrustRegionOptions):
+    """Options of algorithms that move the meta-parameters down an outer loss."""
+
+    outer_step: Literal["trust-region", "adam"] = "trust-region"
+    """Outer step: a natural gradient within a trust region, and a line search; or one step of Adam."""
+    meta_lr: Annotated[float, Within(0, open_low=True)] = 1e-3
+    """Step size of Adam as the outer step."""
+
+
+def first_moments(point: Tensor, options: OuterStepOptions) -> State:
+    """What the outer step keeps from one iteration to the next, in a new run: the entries of the state beside others.
+
+    point: theta [P] or theta and alpha [2 P], that it moves.
+    """
+    return adam_start(point) if options.outer_step == "adam" else {}
+
+
 def meta_step(
+    problem: Problem,
+    state: State,
+    point: Tensor,
+    path: Path,
+    inner: Inner,
+    outer_loss: OuterLoss,
+    options: OuterStepOptions,
+    moving: float | Tensor = 1.0,
+) -> tuple[Tensor, State, Metrics]:
+    """Move the point, theta [P] or theta and alpha [2 P], down the outer loss.
+
+    state: holds what `first_moments` began. moving: 1 for the numbers of the point that move and 0 for those that stay,
+    if not all do. Returns the point, what the outer step keeps, and metrics.
+    """
+    if options.outer_step == "adam":
+        at = meta_gradient(problem, path, inner, outer_loss)
+        point, moments = adam_step(point, moving * at.gradient, state, options.meta_lr)
+        kl = {"inner_kl": inner_kl(problem, path)} if inner.steps else {}
+        return point, moments, {"loss": at.loss, **kl}
+    step, metrics = trust_region(problem, point, path, inner, outer_loss, options, moving)
+    return step.theta, {}, metrics
+
+
+def trust_region(
     problem: Problem,
     point: Tensor,
     path: Path,
     inner: Inner,
     outer_loss: OuterLoss,
     options: TrustRegionOptions,
-    moving: float | Tensor = 1.0,
+    moving: float | Tensor,
 ) -> tuple[Step, Metrics]:
-    """Move the point, theta [P] or theta and alpha [2 P], down the outer loss. Returns the step and metrics.
-
-    moving: 1 for the numbers of the point that move and 0 for those that stay, if not all do.
-    """
+    """`meta_step` by a trust region. Returns the step and metrics."""
     # Another first step in each iteration, so that no step of an episode is never seen.
     first = int(problem.random.integers(options.curvature_stride))
     objective = meta_objective(problem, path, inner, outer_loss, options.curvature_stride, first)

@@ -18,7 +18,17 @@ from maml_rl.schema.errors import UsageError
 SHIPPED = [(None, env) for env in envs.ENVS]
 SHIPPED += [(name, env) for name in preset_names(envs.ENVS) for env in envs.ENVS if name in preset_names([env])]
 # What no preset has to say: it is the user's choice, an algorithm's own, or does not change what is learned.
-FREE = {"algorithm", "inner_loss", "seed", "device", "physics", "warp_contacts", "warp_constraints", "num_threads"}
+FREE = {
+    "algorithm",
+    "inner_loss",
+    "meta_lr",
+    "seed",
+    "device",
+    "physics",
+    "warp_contacts",
+    "warp_constraints",
+    "num_threads",
+}
 FREE |= {"checkpoint_every", "keep_best", "validate_every", "video_every"}
 # Part of an algorithm's own definition: a preset that said MAML's would turn ProMP into another algorithm.
 FREE |= {"inner_loss"}
