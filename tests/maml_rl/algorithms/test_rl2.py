@@ -20,6 +20,7 @@ from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.gru import GruPolicy
 from maml_rl.options.config import Config, configure
 from maml_rl.options.wiring import make_setting
+from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.rl.baseline import baseline_features
 from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
@@ -244,6 +245,7 @@ def test_an_evaluation_counts_episodes(tmp_path, policy, capsys) -> None:
     assert (result["gradient_steps"], result["inner_lrs"]) == ([0, 1], [])
     assert result["env_steps_per_task"] == [0, 3 * 10]
     assert video.stat().st_size > 1000
+    assert plot.with_step(read_evaluation(output))["step"] == "episode"
     figure = tmp_path / "figure.svg"
     assert plot.main([run, str(output), "--output", str(figure)]) == 0
     assert figure.stat().st_size > 1000
