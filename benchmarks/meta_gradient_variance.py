@@ -70,7 +70,7 @@ class Options:
 
 def estimates(problem: Problem, theta: Tensor, alpha: float, steps: int) -> dict[str, Tensor]:
     """The meta-gradient [P] at theta [P] by every estimator, on the batches of one inner loop: float64, on the CPU."""
-    inner = {name: Inner(loss, alpha, steps) for name, loss in problem.estimators.items()}
+    inner = {name: Inner(each.loss, alpha, steps) for name, each in problem.estimators.items()}
     inner = {"first_order": replace(inner["plain"], first_order=True), **inner}
     path = inner_loop(problem, theta, inner["plain"])
     at = {name: meta_gradient(problem, path, each, problem.outer_loss) for name, each in inner.items()}

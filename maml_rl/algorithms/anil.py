@@ -41,7 +41,8 @@ class Anil:
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         theta, estimator = state["theta"], problem.estimators[self.options.inner_loss]
-        inner = Inner(estimator, self.options.inner_lr * self.head(problem.model, theta), self.options.inner_steps)
+        alpha = self.options.inner_lr * self.head(problem.model, theta)
+        inner = Inner(estimator.loss, alpha, self.options.inner_steps, retaken=estimator.retaken)
         with problem.watch("adapt"):
             path = inner_loop(problem, theta, inner)
         with problem.watch("outer"):

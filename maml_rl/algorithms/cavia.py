@@ -50,7 +50,8 @@ class Cavia:
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         theta, estimator = state["theta"], problem.estimators[self.options.inner_loss]
         context = self.context(problem.model, theta)
-        inner = Inner(estimator, self.options.inner_lr * context, self.options.inner_steps)
+        alpha = self.options.inner_lr * context
+        inner = Inner(estimator.loss, alpha, self.options.inner_steps, retaken=estimator.retaken)
         with problem.watch("adapt"):
             path = inner_loop(problem, theta, inner)
         with problem.watch("outer"):

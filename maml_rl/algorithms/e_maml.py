@@ -46,7 +46,7 @@ class EMaml:
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         estimator = problem.estimators[self.options.inner_loss]
-        inner = Inner(estimator, self.options.inner_lr, self.options.inner_steps)
+        inner = Inner(estimator.loss, self.options.inner_lr, self.options.inner_steps, retaken=estimator.retaken)
         with problem.watch("adapt"):
             path = inner_loop(problem, state["theta"], inner)
         with problem.watch("outer"):

@@ -36,7 +36,7 @@ class Lvc:
         return {"theta": theta, **first_moments(theta, self.options)}
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
-        inner = Inner(problem.estimators["lvc"], self.options.inner_lr, self.options.inner_steps)
+        inner = Inner(problem.estimators["lvc"].loss, self.options.inner_lr, self.options.inner_steps)
         with problem.watch("adapt"):
             path = inner_loop(problem, state["theta"], inner)
         with problem.watch("outer"):

@@ -32,7 +32,8 @@ class Maml:
         return {"theta": theta, **first_moments(theta, self.options)}
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
-        inner = Inner(problem.estimators[self.options.inner_loss], self.options.inner_lr, self.options.inner_steps)
+        estimator = problem.estimators[self.options.inner_loss]
+        inner = Inner(estimator.loss, self.options.inner_lr, self.options.inner_steps, retaken=estimator.retaken)
         with problem.watch("adapt"):
             path = inner_loop(problem, state["theta"], inner)
         with problem.watch("outer"):

@@ -53,7 +53,7 @@ class MetaSgd:
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         theta, alpha, estimator = state["theta"], state["alpha"], problem.estimators[self.options.inner_loss]
-        inner = Inner(estimator, alpha, self.options.inner_steps, learns_alpha=True)
+        inner = Inner(estimator.loss, alpha, self.options.inner_steps, learns_alpha=True, retaken=estimator.retaken)
         with problem.watch("adapt"):
             path = inner_loop(problem, theta, inner)
         with problem.watch("outer"):

@@ -57,7 +57,7 @@ class Promp:
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         options = self.options
-        inner = Inner(problem.estimators[options.inner_loss], options.inner_lr, options.inner_steps)
+        inner = Inner(problem.estimators[options.inner_loss].loss, options.inner_lr, options.inner_steps)
         with problem.watch("adapt"):
             path = inner_loop(problem, state["theta"], inner)
         with problem.watch("outer"):

@@ -1,5 +1,6 @@
 """The inner loop: gradient steps from theta to one adapted model per task. Everything that adapts uses it."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -49,6 +50,12 @@ class Inner:
     steps: int
     first_order: bool = False  # whether derivatives through it take its Hessians as zero
     learns_alpha: bool = False  # whether the outer step moves alpha [P] too
+    retaken: Loss | None = None  # as of an `Estimator`; None: `loss`
+
+    @property
+    def of_line_search(self) -> "Inner":
+        """The inner loop as it is taken anew from other points on the same data, with the Hessians that it then has."""
+        return dataclasses.replace(self, loss=self.retaken or self.loss)
 
 
 @dataclass(frozen=True)

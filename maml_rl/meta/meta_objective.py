@@ -8,6 +8,9 @@ product of the steps' matrices), and F_i the Fisher matrix of task i's adapted m
 Both are exact. F_i u takes no second derivative: at theta_i' the Hessian of the KL is the Gauss-Newton matrix
 D^T (Fisher information) D, with D the derivative of the distribution's parameters: (mean, log_std), or logits.
 
+F is the Hessian of the KL that `evaluate` measures, with the inner loop taken anew on the same data: DiCE's estimate of
+how it would change on fresh data is for the gradient alone.
+
 F may be estimated on a part of the steps, every n-th of all episodes: neighbouring steps of an episode are alike. The
 gradient, the outer loss and the KL test see every step.
 """
@@ -55,7 +58,8 @@ def meta_objective(
         def task_products(tasks: slice) -> Tensor:
             if tasks.start not in kept:
                 thetas_M = [theta_M[tasks] for theta_M in path.thetas_M]
-                kept[tasks.start] = linearise(model, thetas_M, [batch.rows(tasks) for batch in curved], inner)
+                batches = [batch.rows(tasks) for batch in curved]
+                kept[tasks.start] = linearise(model, thetas_M, batches, inner.of_line_search)
             around = kept[tasks.start]
             u_M = around.fisher(around.push_forward(v))
             return around.pull_back([None] * inner.steps + [u_M])

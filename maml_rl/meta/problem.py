@@ -1,7 +1,7 @@
 """The input of an algorithm in an iteration: a model, and batches of some tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from torch import Tensor
@@ -40,6 +40,15 @@ Loss = Callable[[Distribution, Any], Tensor]  # -> [M]
 OuterLoss = Callable[[Sequence[Distribution], Sequence[Any]], Tensor]  # -> [M]
 
 
+class Estimator(NamedTuple):
+    """A loss of the inner loop, whose Hessian estimates how a step on fresh data changes with the parameters."""
+
+    loss: Loss
+    # The loss whose Hessian says how the step changes if it is taken from elsewhere on the same data, as a line search
+    # takes it: `loss` itself, unless that stops derivatives which then matter.
+    retaken: Loss
+
+
 class Problem(Protocol):
     """This rank's share of the tasks of one iteration."""
 
@@ -50,8 +59,8 @@ class Problem(Protocol):
     @property
     def loss(self) -> Loss: ...
     @property
-    def estimators(self) -> Mapping[str, Loss]:
-        """Other losses of the inner loop by name, and `loss` itself.
+    def estimators(self) -> Mapping[str, Estimator]:
+        """Losses of the inner loop by name, `loss` among them.
 
         All have its gradient at the models that drew a batch; their Hessians there are estimates of their own.
         """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from maml_rl.meta.problem import Loss
+from maml_rl.meta.problem import Estimator
 from maml_rl.models.distributions import Distribution
 from maml_rl.rl.samples import Samples
 
@@ -91,4 +91,8 @@ def mean_entropy(distribution: Distribution, batch: Samples) -> Tensor:
     return (batch.weights * distribution.entropy()).sum(dim=1)
 
 
-ESTIMATORS: dict[str, Loss] = {"plain": policy_gradient, "lvc": likelihood_ratio, "dice": dice}
+ESTIMATORS = {
+    "plain": Estimator(policy_gradient, policy_gradient),
+    "lvc": Estimator(likelihood_ratio, likelihood_ratio),
+    "dice": Estimator(dice, policy_gradient),  # elsewhere too its gradient is that of the policy there
+}

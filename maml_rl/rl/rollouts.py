@@ -10,7 +10,7 @@ from torch import Tensor
 from maml_rl.envs import Family, Simulation
 from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.meta.algorithm import Actor, FeedForward
-from maml_rl.meta.problem import Loss, OuterLoss
+from maml_rl.meta.problem import Estimator, Loss, OuterLoss
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policy import Policy
 from maml_rl.rl.keys import Draws
@@ -41,7 +41,7 @@ class Rollouts:
     watch: Stopwatch = field(default_factory=Stopwatch)
     loss: Loss = policy_gradient
     outer_loss: OuterLoss = importance_ratio
-    estimators: Mapping[str, Loss] = field(default_factory=lambda: ESTIMATORS)
+    estimators: Mapping[str, Estimator] = field(default_factory=lambda: ESTIMATORS)
     step: str = "gradient step"  # the word for a step of adaptation
     trajectories: dict[int, Trajectories] = field(default_factory=dict)  # of the policies after k gradient steps
 

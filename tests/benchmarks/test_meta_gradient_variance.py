@@ -37,7 +37,7 @@ def test_without_an_inner_step_all_are_the_policy_gradient(problem, theta) -> No
 
 def test_inner_steps_are_equal_and_meta_gradients_are_not(problem, theta) -> None:
     batch = problem.draw(theta.expand(3, -1), 0)
-    first, *others = [inner_step(POLICY, theta.expand(3, -1), batch, loss, 0.3) for loss in ESTIMATORS.values()]
+    first, *others = [inner_step(POLICY, theta.expand(3, -1), batch, each.loss, 0.3) for each in ESTIMATORS.values()]
     for other in others:
         torch.testing.assert_close(other, first)
     gradients = list(estimates(problem, theta, 0.3, 1).values())

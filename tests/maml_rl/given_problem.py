@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maml_rl.machine.stopwatch import Stopwatch
-from maml_rl.meta.problem import Loss, OuterLoss
+from maml_rl.meta.problem import Estimator, Loss, OuterLoss
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.losses import ESTIMATORS, importance_ratio, policy_gradient
@@ -22,7 +22,7 @@ class GivenProblem:
     batches: Sequence[Samples]
     loss: Loss = policy_gradient
     outer_loss: OuterLoss = importance_ratio
-    estimators: Mapping[str, Loss] = field(default_factory=lambda: ESTIMATORS)
+    estimators: Mapping[str, Estimator] = field(default_factory=lambda: ESTIMATORS)
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     progress: float = 0.0
     watch: Stopwatch = field(default_factory=Stopwatch)

@@ -65,19 +65,19 @@ def hessian_by_autograd(policy, theta_M, batch, loss) -> torch.Tensor:
 def test_the_gradient_where_the_batch_was_drawn_is_the_policy_gradient(name, policy, theta_M, batch) -> None:
     leaf = theta_M.clone().requires_grad_()
     (expected,) = torch.autograd.grad(oracle.plain(policy.at(leaf)(batch.inputs), batch).sum(), leaf)
-    gradient = policy.derivatives(theta_M, batch.inputs).gradient(lambda d: ESTIMATORS[name](d, batch))
+    gradient = policy.derivatives(theta_M, batch.inputs).gradient(lambda d: ESTIMATORS[name].loss(d, batch))
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-13)
     thinned = batch.every(3, 1)
     plain, other = (
         policy.derivatives(theta_M, thinned.inputs).gradient(lambda d, loss=loss: loss(d, thinned))
-        for loss in (ESTIMATORS["plain"], ESTIMATORS[name])
+        for loss in (ESTIMATORS["plain"].loss, ESTIMATORS[name].loss)
     )
     torch.testing.assert_close(other, plain, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_each_hessian_against_autograd(name, policy, theta_M, batch) -> None:
-    found = hessian(policy, theta_M, batch, ESTIMATORS[name])
+    found = hessian(policy, theta_M, batch, ESTIMATORS[name].loss)
     expected = hessian_by_autograd(policy, theta_M, batch, oracle.INNER[name])
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-11)
     torch.testing.assert_close(found, found.mT)
@@ -85,7 +85,7 @@ def test_each_hessian_against_autograd(name, policy, theta_M, batch) -> None:
 
 def test_lvc_adds_the_outer_products_of_each_step_s_gradient(policy, theta_M, batch) -> None:
     """H1 of Rothfuss et al. 2019, eq. 9: and nothing else."""
-    plain, lvc = (hessian(policy, theta_M, batch, ESTIMATORS[name]) for name in ("plain", "lvc"))
+    plain, lvc = (hessian(policy, theta_M, batch, ESTIMATORS[name].loss) for name in ("plain", "lvc"))
     for i in range(M):
         row = batch.rows(slice(i, i + 1))
         scores = torch.autograd.functional.jacobian(
@@ -100,7 +100,7 @@ def test_lvc_divides_by_the_policy_that_played_and_not_by_itself(policy, theta_M
     """Elsewhere its gradient is that of the ratio, which exp(lp - stopped(lp)) has not."""
     beyond = (theta_M + 0.1).requires_grad_()
     (expected,) = torch.autograd.grad(oracle.lvc(policy.at(beyond)(batch.inputs), batch).sum(), beyond)
-    gradient = policy.derivatives(beyond.detach(), batch.inputs).gradient(lambda d: ESTIMATORS["lvc"](d, batch))
+    gradient = policy.derivatives(beyond.detach(), batch.inputs).gradient(lambda d: ESTIMATORS["lvc"].loss(d, batch))
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-13)
     (stopped,) = torch.autograd.grad(oracle.plain(policy.at(beyond)(batch.inputs), batch).sum(), beyond)
     assert not torch.allclose(gradient, stopped, rtol=0.01)
@@ -111,7 +111,8 @@ def test_dice_knows_its_episodes(policy, theta_M, batch) -> None:
     alone = dataclasses.replace(batch, episodes=torch.arange(N).expand(M, -1))
     for name, found in (("lvc", alone), ("dice", batch)):
         close = torch.allclose(
-            hessian(policy, theta_M, found, ESTIMATORS["dice"]), hessian(policy, theta_M, batch, ESTIMATORS[name])
+            hessian(policy, theta_M, found, ESTIMATORS["dice"].loss),
+            hessian(policy, theta_M, batch, ESTIMATORS[name].loss),
         )
         assert close
     halves = dataclasses.replace(alone, episodes=(torch.arange(N) >= N // 2).long().expand(M, -1))
@@ -122,11 +123,11 @@ def test_dice_knows_its_episodes(policy, theta_M, batch) -> None:
         tensors = {name: getattr(batch, name)[:, steps] for name in ("inputs", "actions", "advantages", "weights")}
         return dataclasses.replace(batch, **tensors, old=old, episodes=torch.zeros(M, N // 2, dtype=torch.int64))
 
-    together = hessian(policy, theta_M, halves, ESTIMATORS["dice"])
-    apart = sum(hessian(policy, theta_M, half(steps), ESTIMATORS["dice"]) for steps in (first, last))
+    together = hessian(policy, theta_M, halves, ESTIMATORS["dice"].loss)
+    apart = sum(hessian(policy, theta_M, half(steps), ESTIMATORS["dice"].loss) for steps in (first, last))
     torch.testing.assert_close(together, apart)
     one = dataclasses.replace(batch, episodes=torch.zeros(M, N, dtype=torch.int64))
-    assert not torch.allclose(hessian(policy, theta_M, one, ESTIMATORS["dice"]), together)
+    assert not torch.allclose(hessian(policy, theta_M, one, ESTIMATORS["dice"].loss), together)
 
 
 def test_dice_of_every_nth_step_counts_those_left_out(five_parameters, draw_samples) -> None:
@@ -148,10 +149,12 @@ def test_dice_of_every_nth_step_counts_those_left_out(five_parameters, draw_samp
     assert part.stride == n
     assert part.rows(slice(0, 1)).stride == n
     assert part.every(2).stride == 2 * n
-    thinned = hessian(five_parameters, theta_M, part, ESTIMATORS["dice"])
-    whole = hessian(five_parameters, theta_M, copies, ESTIMATORS["dice"])
-    plain = hessian(five_parameters, theta_M, copies, ESTIMATORS["plain"])
-    own = hessian(five_parameters, theta_M, dataclasses.replace(copies, old=old_of(theta_M, copies)), ESTIMATORS["lvc"])
+    thinned = hessian(five_parameters, theta_M, part, ESTIMATORS["dice"].loss)
+    whole = hessian(five_parameters, theta_M, copies, ESTIMATORS["dice"].loss)
+    plain = hessian(five_parameters, theta_M, copies, ESTIMATORS["plain"].loss)
+    own = hessian(
+        five_parameters, theta_M, dataclasses.replace(copies, old=old_of(theta_M, copies)), ESTIMATORS["lvc"].loss
+    )
     # Among n copies the j-th has j earlier ones: (n - 1) / 2 on average, each counted twice.
     torch.testing.assert_close(whole, thinned + (n - 1) * (own - plain))
     assert not torch.allclose(whole, thinned)
@@ -202,7 +205,7 @@ def every_course():
 
 def expected_hessian(name: str, policy, theta, batch, probabilities) -> torch.Tensor:
     C = len(batch.weights)
-    product = policy.derivatives(theta.expand(C, -1), batch.inputs).hessian(lambda d: ESTIMATORS[name](d, batch))
+    product = policy.derivatives(theta.expand(C, -1), batch.inputs).hessian(lambda d: ESTIMATORS[name].loss(d, batch))
     columns = [product(e.expand(C, -1)) for e in torch.eye(len(theta), dtype=theta.dtype)]
     return -H * torch.stack([probabilities(theta) @ column for column in columns], dim=1)
 
@@ -214,7 +217,7 @@ def test_dice_is_unbiased_and_the_others_are_not(every_course) -> None:
     by_course = policy.derivatives(theta.expand(len(batch.weights), -1), batch.inputs)
     exact = torch.autograd.functional.hessian(exact_return, theta)
     for name in ESTIMATORS:
-        of_loss = by_course.gradient(lambda d, name=name: ESTIMATORS[name](d, batch))
+        of_loss = by_course.gradient(lambda d, name=name: ESTIMATORS[name].loss(d, batch))
         torch.testing.assert_close(-H * probabilities(theta) @ of_loss, gradient, rtol=1e-9, atol=1e-12)
         error = (expected_hessian(name, policy, theta, batch, probabilities) - exact).norm() / exact.norm()
         assert (error < 1e-10) if name == "dice" else (error > 0.05), name
@@ -245,7 +248,7 @@ def test_without_second_derivatives_there_is_no_difference(name, policy, draw_sa
     problem = GivenProblem(policy, [draw_samples(policy, num_steps=20, seed=k) for k in range(2)])
     _, _, state = made("fomaml", policy)
     gradients = []
-    for loss in (ESTIMATORS[name], ESTIMATORS["plain"]):
+    for loss in (ESTIMATORS[name].loss, ESTIMATORS["plain"].loss):
         inner = Inner(loss, 0.1, 1, first_order=True)
         path = inner_loop(problem, state["theta"], inner)
         gradients.append(meta_objective(problem, path, inner, importance_ratio).gradient)
