@@ -33,6 +33,7 @@ class Entry:
     wrap: Callable[[Family], Family] = lambda family: family  # the family that it is trained on, from the one named
     model: Callable[[MlpPolicy, Any], Policy] = lambda policy, options: policy  # the policy that it trains, likewise
     step: str = "gradient step"  # by which it adapts, in words
+    step_size: str = "--inner-lr"  # the option to lower if a policy diverges
     # Steps of adaptation that an evaluation takes unless told otherwise; None for as many as training takes.
     evaluation_steps: int | None = 3
 
@@ -46,7 +47,13 @@ ALGORITHMS: dict[str, Entry] = {
     "dice": Entry(Dice, DiceOptions, "MAML with an unbiased meta-gradient", "Foerster et al. 2018"),
     "reptile": Entry(Reptile, ReptileOptions, "towards where some steps on each task lead", "Nichol et al. 2018"),
     "anil": Entry(Anil, AnilOptions, "only the last layer adapts", "Raghu et al. 2020"),
-    "meta_sgd": Entry(MetaSgd, MetaSgdOptions, "every parameter's step size is learned", "Li et al. 2017"),
+    "meta_sgd": Entry(
+        MetaSgd,
+        MetaSgdOptions,
+        "every parameter's step size is learned",
+        "Li et al. 2017",
+        step_size="--max-init-lr",
+    ),
     "cavia": Entry(
         Cavia, CaviaOptions, "only a context beside the observation adapts", "Zintgraf et al. 2019", model=with_context
     ),
@@ -58,6 +65,7 @@ ALGORITHMS: dict[str, Entry] = {
         wrap=TrialFamily,
         model=with_gru,
         step="episode",
+        step_size="--meta-lr",
         evaluation_steps=None,
     ),
     "pretrain": Entry(Pretrain, PretrainOptions, "one policy for all tasks, fine-tuned in tests", "Finn et al. 2017"),

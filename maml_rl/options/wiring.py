@@ -69,6 +69,7 @@ class Setting:
             draws.iteration / max(1, config.iterations),
             Stopwatch(announce),
             step=self.step,
+            step_size=ALGORITHMS[config.algorithm].step_size,
         )
 
     def try_out(self) -> None:

@@ -43,6 +43,7 @@ class Rollouts:
     outer_loss: OuterLoss = importance_ratio
     estimators: Mapping[str, Estimator] = field(default_factory=lambda: ESTIMATORS)
     step: str = "gradient step"  # the word for a step of adaptation
+    step_size: str = "--inner-lr"  # the option to lower if a policy diverges
     trajectories: dict[int, Trajectories] = field(default_factory=dict)  # of the policies after k gradient steps
 
     @property
@@ -69,11 +70,10 @@ class Rollouts:
         steps = f"after {k} {self.step}{'s' * (k != 1)}"
         seen = [magnitude(each.observations[error.task]) for each in self.trajectories.values()]
         largest = max([error.largest, *seen])
-        lower = "--inner-lr" if self.step == "gradient step" else "--meta-lr"
         if largest > LARGE:
-            advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower {lower}"
+            advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower {self.step_size}"
         else:
-            advice = f"lower {lower}" if k else "its parameters are no policy"
+            advice = f"lower {self.step_size}" if k else "its parameters are no policy"
         return Diverged(f"task {number} ({task}), {steps}: {error.fault}: {advice}")
 
     def draw(self, theta_M: Tensor, k: int) -> Samples:

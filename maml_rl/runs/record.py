@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 from types import TracebackType
 
+from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.options.config import Config
 from maml_rl.runs.checkpoint import Checkpoint, checkpoint_name, save_checkpoint
@@ -58,7 +59,7 @@ class RunRecord:
                     self.say(line)
             self._rejected = 0 if metrics.get("line_search/accepted", True) else self._rejected + 1
             if self._rejected in REJECTED:
-                self.say(stuck(metrics, self._rejected))
+                self.say(stuck(metrics, self._rejected, ALGORITHMS[self._config.algorithm].step_size))
 
     def checkpoint(self, checkpoint: Checkpoint) -> Path | None:
         """Write a checkpoint, and return its path."""
@@ -90,13 +91,16 @@ def first_policy(metrics: Metrics) -> list[str]:
     return lines
 
 
-def stuck(metrics: Metrics, times: int) -> str:
-    """A line for the user if the line search has found no step `times` times in a row: the likely reason."""
+def stuck(metrics: Metrics, times: int, step_size: str) -> str:
+    """A line for the user if the line search has found no step `times` times in a row: the likely reason.
+
+    step_size: the option of the inner loop's.
+    """
     scale, inner_kl = metrics.get("observations/rms", 1.0), metrics.get("inner_kl", 0.0)
     if not 0.01 < scale < 10:
         reason = f"observations are far from unit scale (RMS {scale:.2g}): rescale them"
     elif inner_kl > 1:
-        reason = f"the inner step changes the policy too much (KL {inner_kl:.2g} nats): lower --inner-lr"
+        reason = f"the inner step changes the policy too much (KL {inner_kl:.2g} nats): lower {step_size}"
     else:
         reason = "the gradient may be mostly noise: raise --num-tasks or --episodes-per-task, or --cg-damping"
     return f"warning: the line search has found no step {times} times in a row, and the policy does not learn: {reason}"

@@ -88,10 +88,10 @@ def test_rewards_that_no_baseline_fits() -> None:
 
 
 def test_a_line_search_that_fails_again_and_again_names_a_reason(tmp_path, capsys) -> None:
-    assert "3 times in a row" in stuck({"observations/rms": 1e6}, 3)
-    assert "far from unit scale (RMS 1e+06)" in stuck({"observations/rms": 1e6}, 3)
-    assert "lower --inner-lr" in stuck({"observations/rms": 1.0, "inner_kl": 30.0}, 3)
-    assert "mostly noise" in stuck({"observations/rms": 1.0, "inner_kl": 0.1}, 3)
+    assert "3 times in a row" in stuck({"observations/rms": 1e6}, 3, "--inner-lr")
+    assert "far from unit scale (RMS 1e+06)" in stuck({"observations/rms": 1e6}, 3, "--inner-lr")
+    assert "lower --inner-lr" in stuck({"observations/rms": 1.0, "inner_kl": 30.0}, 3, "--inner-lr")
+    assert "mostly noise" in stuck({"observations/rms": 1.0, "inner_kl": 0.1}, 3, "--inner-lr")
     train(tmp_path, "--iterations", "4", "--max-kl", "1e9", "--max-backtracks", "1")
     err = capsys.readouterr().err
     assert err.count("has found no step 3 times in a row") == 1
