@@ -54,7 +54,7 @@ def test_the_algorithm_of_the_development_page_learns(draw_samples) -> None:
     after, metrics = algorithm.update(state, problem)
     assert metrics.keys() == {"loss"}
     assert not (after["theta"] == state["theta"]).all()
-    assert algorithm.step_sizes(0, 2) == [0.1, 0.05]
+    assert algorithm.step_sizes(state, 0, 2) == [0.1, 0.05]
     assert len(list(algorithm.adapt(state, problem, 1))) == 2
 
 
