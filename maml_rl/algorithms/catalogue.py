@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from maml_rl.algorithms.anil import Anil, AnilOptions
+from maml_rl.algorithms.anil import Anil, AnilOptions, with_head
 from maml_rl.algorithms.cavia import Cavia, CaviaOptions, with_context
 from maml_rl.algorithms.dice import Dice, DiceOptions
 from maml_rl.algorithms.e_maml import EMaml, EMamlOptions
@@ -46,7 +46,7 @@ ALGORITHMS: dict[str, Entry] = {
     "lvc": Entry(Lvc, LvcOptions, "MAML with a meta-gradient of low variance", "Rothfuss et al. 2019"),
     "dice": Entry(Dice, DiceOptions, "MAML with an unbiased meta-gradient", "Foerster et al. 2018"),
     "reptile": Entry(Reptile, ReptileOptions, "towards where some steps on each task lead", "Nichol et al. 2018"),
-    "anil": Entry(Anil, AnilOptions, "only the last layer adapts", "Raghu et al. 2020"),
+    "anil": Entry(Anil, AnilOptions, "only the last layer adapts", "Raghu et al. 2020", model=with_head),
     "meta_sgd": Entry(
         MetaSgd,
         MetaSgdOptions,

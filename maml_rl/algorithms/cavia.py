@@ -25,7 +25,7 @@ class CaviaOptions(InnerOptions, EstimatorOptions, OuterStepOptions):
     inner_lr: Annotated[float, Within(0)] = 1.0
     """Step size of the inner loop, which moves the context (the paper: 1 for navigation, 10 for half-cheetahs)."""
     context_size: Annotated[int, Within(0, 10_000)] = 5
-    """Numbers in the context (the paper: 5 for navigation, 50 for half-cheetahs)."""
+    """Numbers in the context (the paper: 5 for navigation, 50 for half-cheetahs). Without any nothing adapts."""
 
 
 def with_context(policy: MlpPolicy, options: CaviaOptions) -> MlpPolicy:

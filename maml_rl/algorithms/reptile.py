@@ -21,7 +21,7 @@ class ReptileOptions(InnerOptions):
     """Gradient steps of the inner loop, each on data of its own. With 1 Reptile is training on all tasks at once."""
     meta_lr: Annotated[float, Within(0, open_low=True)] = 1.0
     """Share of the way to the mean of the adapted parameters that an iteration takes at first; it falls linearly, to 0
-    at the end of the run."""
+    at the end of the run: a run that is resumed with more iterations takes larger steps again."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from torch import Tensor
 from maml_rl.meta.algorithm import State
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+NOT_NEGATIVE = ("adam.v", "adam.t")  # entries of a state
 
 
 def adam_start(point: Tensor) -> State:

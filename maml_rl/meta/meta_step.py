@@ -1,5 +1,6 @@
 """An outer step, by a trust region or by Adam: from a path of the inner loop to new parameters."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -43,6 +44,12 @@ class OuterStepOptions(TrustRegionOptions):
     """Outer step: a natural gradient within a trust region, and a line search; or one step of Adam."""
     meta_lr: Annotated[float, Within(0, open_low=True)] = 1e-3
     """Step size of Adam as the outer step."""
+
+    @property
+    def without_effect(self) -> list[str]:
+        """The options that the other outer step has."""
+        of_trust_region = [field.name for field in dataclasses.fields(TrustRegionOptions)]
+        return of_trust_region if self.outer_step == "adam" else ["meta_lr"]
 
 
 def first_moments(point: Tensor, options: OuterStepOptions) -> State:

@@ -131,7 +131,7 @@ def derivatives(mlp: Mlp, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         layers = _layers(mlp, v_M)
         if size:
             V, c = layers[0]
-            layers[0] = V, c + _context(mlp, v_M) @ W_c
+            layers[0] = V, c + (_context(mlp, v_M).mT * W_c).sum(dim=1, keepdim=True)
         return layers
 
     def forward(u_M: Tensor) -> Distribution:
@@ -141,7 +141,7 @@ def derivatives(mlp: Mlp, theta_M: Tensor, inputs: Tensor) -> Derivatives:
     def backward(cotangent: Distribution) -> Tensor:
         output, *of_shared = cotangent
         rows = network.gradient(network.deltas(output))
-        of_context = [(rows[1][:, None] @ W_c.mT)[:, 0]] if size else []
+        of_context = [(rows[1][:, None] * W_c).sum(dim=2)] if size else []
         return torch.cat([*of_context, *rows, *_shared_rows(of_shared, active)], dim=1)
 
     def hessian(loss: DistributionLoss) -> Product:
@@ -161,8 +161,8 @@ def derivatives(mlp: Mlp, theta_M: Tensor, inputs: Tensor) -> Derivatives:
             rows = network.gradient_tangent(direction, tangents, deltas, bends, r_delta)
             of_context = []
             if size:
-                of_context = [(rows[1][:, None] @ W_c.mT + total @ direction[0][0][:, -size:].mT)[:, 0]]
-                rows[0].unflatten(1, (-1, W_c.shape[-1]))[:, -size:] += _context(mlp, v_M).mT @ total
+                of_context = [(rows[1][:, None] * W_c + total * direction[0][0][:, -size:]).sum(dim=2)]
+                rows[0].unflatten(1, (-1, W_c.shape[-1]))[:, -size:] += _context(mlp, v_M).mT * total
             return torch.cat([*of_context, *rows, *_shared_rows(r_shared, active)], dim=1)
 
         return times

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.options.config import Config, configure, flat, names_marked
+from maml_rl.options.config import Config, annotations_of, configure, flat, names_marked
 from maml_rl.options.list_algorithms import algorithms
 from maml_rl.options.presets import load_preset, preset_names
 from maml_rl.options.shipped import found
@@ -66,7 +66,11 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
     if asks_for_help:
         parts = {"training": base, base.algorithm: base.algorithm_options, "run": Source()}
         print_help(parts, prog, description, {"algorithm": [*algorithms().splitlines()[1:], ""]})
-    return configure(base, options, option_name), source
+    config = configure(base, options, option_name)
+    unused = next((name for name in getattr(config.algorithm_options, "without_effect", []) if name in options), None)
+    if unused:
+        raise UsageError(f"{option_name(unused)}: no effect with --outer-step {config.algorithm_options.outer_step}")
+    return config, source
 
 
 def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
@@ -82,8 +86,11 @@ def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
         return f"{file}: {name}"
 
     named = configure(Config(), {name: given[name] for name in NAMING if name in given}, in_file)
-    # The file's own algorithm is overruled, and with it the options that only that one has.
-    overruled = "algorithm" in given and flags.get("algorithm", named.algorithm) != named.algorithm
+    # The file's algorithm, MAML if it names none, is overruled, and with it the options that only that one has.
+    trained = flags.get("algorithm", named.algorithm)
+    if trained != named.algorithm and trained in ALGORITHMS:
+        own, others = annotations_of(trained), annotations_of(named.algorithm)
+        given = {name: value for name, value in given.items() if name in own or name not in others}
     given |= {name: flags[name] for name in flags if name == "algorithm"}
     env, variant = flags.get("env", named.env), flags.get("variant", named.variant)
     _check_env(env, envs, "--env" if "env" in flags else f"{file}: env")
@@ -91,7 +98,7 @@ def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
     if source.preset is None and preset is not None and preset not in preset_names([env]):
         raise UsageError(f"--variant: got {variant!r}, allowed for {env}: maml")
     base = load_preset(env, preset, envs, given.get("algorithm"))
-    above = configure(base, given, in_file, lenient=overruled)
+    above = configure(base, given, in_file)
     variant = flags.get("variant", above.variant)
     if variant != base.variant:
         label = "--variant" if "variant" in flags else f"{file}: variant"

@@ -12,6 +12,9 @@ from maml_rl.models.policy import Policy
 from maml_rl.options.config import Config
 from maml_rl.schema.errors import UsageError
 
+STATES = (
+    12  # vectors of parameters beside those of the tasks: of Adam, gradients in float64, a checkpoint as it is written
+)
 SIMULATION = 5_000  # bytes of a MuJoCo simulation; 7,000 to 15,000 were measured
 
 
@@ -38,7 +41,7 @@ def bytes_needed(config: Config, family: Family, model: Policy, num_tasks: int) 
     rollouts = getattr(config.algorithm_options, "trial_episodes", rollouts)
     features = 2 * family.observation_size + 4
     baselines = min(num_tasks, config.num_threads or num_cpus()) * 3 * 8 * features**2  # fitted at the same time
-    parameters = 4 * model.num_parameters * (num_tasks + 2)
+    parameters = 4 * model.num_parameters * (num_tasks + STATES)
     return (
         simulations * SIMULATION * envs.has_physics(config.env)
         + simulations * config.horizon * step * rollouts

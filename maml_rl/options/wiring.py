@@ -20,7 +20,7 @@ from maml_rl.meta.algorithm import Algorithm, State
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.models.policy import Policy
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, flat
 from maml_rl.options.size import check_size
 from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
@@ -43,6 +43,12 @@ class Setting:
         """Steps of adaptation that an evaluation takes unless told otherwise."""
         steps = ALGORITHMS[self.config.algorithm].evaluation_steps
         return self.algorithm.trained_steps if steps is None else steps
+
+    @property
+    def outer_step_size(self) -> str:
+        """The option to lower if an update diverges."""
+        own = flat(self.config)
+        return "--meta-lr" if "meta_lr" in own and own.get("outer_step") != "trust-region" else "--max-kl"
 
     @property
     def step(self) -> str:
@@ -70,6 +76,7 @@ class Setting:
             Stopwatch(announce),
             step=self.step,
             step_size=ALGORITHMS[config.algorithm].step_size,
+            trained_steps=self.algorithm.trained_steps,
         )
 
     def try_out(self) -> None:

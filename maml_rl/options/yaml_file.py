@@ -67,9 +67,10 @@ def _of_algorithm(values: dict[Any, Any], algorithm: str | None, label: str) -> 
     if unknown is not None:
         hint = nearest(str(unknown), ALGORITHMS)
         raise UsageError(f"{label}: algorithms: got {shown(unknown)}, allowed: {', '.join(ALGORITHMS)}{hint}")
-    naming = next((name for name, part in parts.items() if "algorithm" in part), None)
-    if naming is not None:
-        raise UsageError(f"{label}: algorithms: {naming}: got the option algorithm, allowed: all others")
+    for name, part in parts.items():
+        naming = next((each for each in ("env", "variant", "algorithm") if each in part), None)
+        if naming:
+            raise UsageError(f"{label}: algorithms: {name}: got the option {naming}, allowed: all others")
     values = {name: value for name, value in values.items() if name != "algorithms"}
     own = values.get("algorithm", Config.algorithm) if algorithm is None else algorithm
     return values | (parts.get(own, {}) if isinstance(own, str) else {})

@@ -34,8 +34,14 @@ class Adaptation:
         return torch.stack([each.success_rates() for each in self.trajectories])
 
     def env_steps(self) -> list[float]:
-        """[K + 1], env steps that a task had been played before the policy was adapted so far; means over tasks."""
-        counts = [0.0] + [each.num_steps() / len(each.mask) for each in self.trajectories[:-1]]
+        """[K + 1], env steps that a task had been played before the policy was adapted so far; means over tasks.
+
+        A policy with a memory has seen those of its own trial, one of E that are played beside each other.
+        """
+        learners = [
+            each.mask.shape[0] * (each.mask.shape[1] if each.memory.numel() else 1) for each in self.trajectories
+        ]
+        counts = [0.0] + [each.num_steps() / n for each, n in zip(self.trajectories[:-1], learners, strict=False)]
         return torch.tensor(counts).cumsum(dim=0).tolist()
 
     def summary(self) -> dict[str, list[Any]]:

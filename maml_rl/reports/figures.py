@@ -18,7 +18,7 @@ from maml_rl.schema.errors import UsageError, one_line
 # Okabe and Ito's colours, which stay apart for colour-blind readers, and Tol's muted ones; markers do in grey print.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 COLOURS += ["#882255", "#999933", "#332288", "#44AA99", "#661100", "#888888"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "*"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h"]  # another number than of colours
 MANY = 4  # groups of runs from which on the curves before adaptation, and bands, stand back
 MAX_PANELS, MAX_CURVES = 20, 200  # of a figure: beyond them nothing can be told apart
 MAX_NAME = 90  # characters of a name; as many fit below a panel

@@ -44,6 +44,7 @@ class Rollouts:
     estimators: Mapping[str, Estimator] = field(default_factory=lambda: ESTIMATORS)
     step: str = "gradient step"  # the word for a step of adaptation
     step_size: str = "--inner-lr"  # the option to lower if a policy diverges
+    trained_steps: int = 1  # those beyond are an evaluation's, by step sizes of their own
     trajectories: dict[int, Trajectories] = field(default_factory=dict)  # of the policies after k gradient steps
 
     @property
@@ -70,10 +71,12 @@ class Rollouts:
         steps = f"after {k} {self.step}{'s' * (k != 1)}"
         seen = [magnitude(each.observations[error.task]) for each in self.trajectories.values()]
         largest = max([error.largest, *seen])
+        beyond = self.step == "gradient step" and k > max(1, self.trained_steps)
+        lower = "--eval-lr-ratio" if beyond else self.step_size
         if largest > LARGE:
-            advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower {self.step_size}"
+            advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower {lower}"
         else:
-            advice = f"lower {self.step_size}" if k else "its parameters are no policy"
+            advice = f"lower {lower}" if k else "its parameters are no policy"
         return Diverged(f"task {number} ({task}), {steps}: {error.fault}: {advice}")
 
     def draw(self, theta_M: Tensor, k: int) -> Samples:

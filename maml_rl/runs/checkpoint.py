@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.meta.adam import NOT_NEGATIVE
 from maml_rl.meta.algorithm import State
 from maml_rl.models.model import Model
 from maml_rl.options.config import Config
@@ -119,6 +120,9 @@ def _check(path: Path, tensors: dict[str, Tensor], sizes: dict[str, tuple[int, .
             raise UsageError(f"checkpoint {path}: got {name}: {got}, allowed: {allowed}, as its config has it")
     if not all(tensor.isfinite().all() for tensor in tensors.values()):
         raise UsageError(f"checkpoint {path}: got parameters that are not finite, allowed: numbers")
+    negative = next((name for name in NOT_NEGATIVE if name in tensors and (tensors[name] < 0).any()), None)
+    if negative:
+        raise UsageError(f"checkpoint {path}: got negative numbers in {negative}, allowed: numbers >= 0")
 
 
 def checkpoint_name(iteration: int) -> str:
@@ -136,7 +140,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # Copies are aligned as a run's own tensors are: float32 kernels give other last bits if they are not.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise _unreadable(path, error) from error
     if metadata.get("format_version") not in ("1", FORMAT_VERSION):

@@ -41,6 +41,8 @@ def iterate(
     draws = Draws(Purpose.EPISODES, config.seed, iteration, share.start)
     rollouts = setting.rollouts(tasks, draws, announce)
     state, of_algorithm = setting.algorithm.update(checkpoint.state, rollouts)
+    if not all(part.isfinite().all() for part in state.values()):
+        raise Diverged(f"the update led out of the finite numbers: lower {setting.outer_step_size}")
     of_episodes = return_metrics(rollouts, state["theta"])
     of_episodes["env_steps"] = env_steps = checkpoint.env_steps + int(of_episodes["env_steps"])
     metrics: Metrics = {"iteration": iteration, **of_episodes, **of_algorithm, **rollouts.watch.metrics()}
