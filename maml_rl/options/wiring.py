@@ -76,6 +76,7 @@ class Setting:
             Stopwatch(announce),
             step=self.step,
             step_size=ALGORITHMS[config.algorithm].step_size,
+            outer_step_size=self.outer_step_size,
             trained_steps=self.algorithm.trained_steps,
         )
 

@@ -44,6 +44,7 @@ class Rollouts:
     estimators: Mapping[str, Estimator] = field(default_factory=lambda: ESTIMATORS)
     step: str = "gradient step"  # the word for a step of adaptation
     step_size: str = "--inner-lr"  # the option to lower if a policy diverges
+    outer_step_size: str = "--max-kl"  # and that if the update before led there
     trained_steps: int = 1  # those beyond are an evaluation's, by step sizes of their own
     trajectories: dict[int, Trajectories] = field(default_factory=dict)  # of the policies after k gradient steps
 
@@ -76,7 +77,8 @@ class Rollouts:
         if largest > LARGE:
             advice = f"rescale the observations, which reach {largest:.2g}, to about 1, or lower {lower}"
         else:
-            advice = f"lower {lower}" if k else "its parameters are no policy"
+            before = f"lower {self.outer_step_size}" if self.draws.iteration else "its parameters are no policy"
+            advice = f"lower {lower}" if k else before
         return Diverged(f"task {number} ({task}), {steps}: {error.fault}: {advice}")
 
     def draw(self, theta_M: Tensor, k: int) -> Samples:

@@ -36,20 +36,16 @@ def test_training_ends_in_a_line_and_keeps_a_checkpoint(tmp_path, capsys) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "option"),
-    [
-        (["--algorithm", "promp", "--meta-lr", "1e38"], "--meta-lr"),
-        (["--algorithm", "rl2", "--meta-lr", "1e30"], "--meta-lr"),
-        (["--outer-step", "adam", "--meta-lr", "1e38"], "--meta-lr"),
-    ],
-    ids=str,
+    "arguments",
+    [["--algorithm", "promp"], ["--algorithm", "rl2"], ["--algorithm", "reptile"], ["--outer-step", "adam"]],
+    ids=" ".join,
 )
-def test_an_update_that_leaves_the_numbers_ends_the_run_where_it_was(tmp_path, capsys, arguments, option) -> None:
+def test_updates_that_leave_the_numbers_end_the_run_where_it_was_finite(tmp_path, capsys, arguments) -> None:
     sizes = ("--num-tasks", "2", "--episodes-per-task", "2", "--horizon", "10", "--num-threads", "1")
-    command = ["--env", "navigation-2d", *sizes, *arguments, "--iterations", "1", "--run-dir", str(tmp_path)]
-    assert main(command) == 1
-    assert f"the update led out of the finite numbers: lower {option}" in last_line(capsys)
-    assert [path.stem for path in (tmp_path / "checkpoints").iterdir()] == ["iteration-000000"]
+    command = ["--env", "navigation-2d", *sizes, *arguments, "--meta-lr", "1e38", "--iterations", "5"]
+    assert main([*command, "--run-dir", str(tmp_path)]) == 1
+    assert last_line(capsys).endswith("lower --meta-lr")
+    maml_rl.load(tmp_path)  # its parameters are finite
 
 
 def test_the_environment_is_not_blamed_for_a_policy_that_overflows(tmp_path, capsys) -> None:
