@@ -31,7 +31,7 @@ class Config:
     num_tasks: Count = 20
     """Tasks per meta-update (the paper: 40)."""
     episodes_per_task: Count = 20
-    """Episodes of each task, before each inner step and after the last."""
+    """Episodes of each task, before each inner step and after the last; of rl2 trials of each task."""
     horizon: Annotated[Count, Mark.SHARED] = 200
     """Time limit of an episode, in env steps."""
     discount: Fraction = 0.99
