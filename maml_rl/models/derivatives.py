@@ -6,6 +6,7 @@ multi-layer perceptrons, by hand and in less memory.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -63,8 +64,19 @@ def derivatives(
     """
     theta_M = theta_M.detach().requires_grad_()
     distribution = at(theta_M)(inputs)
-    w = with_parts(distribution, [torch.zeros_like(part, requires_grad=True) for part in distribution])
-    (pulled_w,) = torch.autograd.grad(distribution, theta_M, w, create_graph=True)
+
+    # At the first D u: who asks for gradients and Hessians alone does not pay for it. Threads that ask at once may each
+    # make a graph of their own, and all are right.
+    @cache
+    @torch.enable_grad()
+    def transposed() -> tuple[Distribution, Tensor]:
+        """w, and D^T w as a function of it."""
+        w = with_parts(distribution, [torch.zeros_like(part, requires_grad=True) for part in distribution])
+        return w, torch.autograd.grad(distribution, theta_M, w, create_graph=True)[0]
+
+    def forward(u_M: Tensor) -> Distribution:
+        w, pulled_w = transposed()
+        return with_parts(distribution, torch.autograd.grad(pulled_w, w, u_M, retain_graph=True))
 
     @torch.enable_grad()
     def hessian(loss: DistributionLoss) -> Product:
@@ -73,7 +85,7 @@ def derivatives(
 
     return Derivatives(
         with_parts(distribution, [part.detach() for part in distribution]),
-        lambda u_M: with_parts(distribution, torch.autograd.grad(pulled_w, w, u_M, retain_graph=True)),
+        forward,
         lambda cotangent: torch.autograd.grad(distribution, theta_M, cotangent, retain_graph=True)[0],
         hessian,
     )

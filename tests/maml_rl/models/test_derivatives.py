@@ -1,10 +1,13 @@
 """The fast form of the derivatives equals the plain one, on networks of every shape."""
 
+from threading import Thread
+
 import pytest
 import torch
 
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models.derivatives import derivatives
+from maml_rl.models.distributions import Categorical
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.losses import policy_gradient
 
@@ -101,3 +104,53 @@ def test_of_a_loss_that_does_not_bend(draw_samples, hidden_sizes) -> None:
     fast, plain = policy.derivatives(theta_M, samples.inputs), derivatives(policy.at, theta_M, samples.inputs)
     assert_close(fast.gradient(loss), plain.gradient(loss), 1e-10)
     assert_close(fast.hessian(loss)(theta_M), plain.hessian(loss)(theta_M), 1e-10)
+
+
+class Counted(torch.autograd.Function):
+    """The identity. `passes` counts its backward passes."""
+
+    passes = 0
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *cotangents: torch.Tensor) -> torch.Tensor:
+        Counted.passes += 1
+        return cotangents[0]
+
+
+def test_a_forward_product_is_prepared_when_it_is_first_asked_for() -> None:
+    """In a thread, as elsewhere, where gradients may be off."""
+
+    def at(theta_M: torch.Tensor):
+        return lambda inputs: Categorical(Counted.apply(inputs @ theta_M.tanh()[..., None]))
+
+    generator = torch.Generator().manual_seed(0)
+    theta_M, u_M = (torch.randn(M, 3, dtype=torch.float64, generator=generator) for _ in range(2))
+    inputs = torch.randn(M, 7, 3, dtype=torch.float64, generator=generator)
+    Counted.passes = 0
+    around = derivatives(at, theta_M, inputs)
+    assert Counted.passes == 0
+    around.gradient(lambda d: d[0].square().sum(dim=(1, 2)))
+    assert Counted.passes == 1
+
+    products = []
+
+    def ask() -> None:
+        with torch.no_grad():
+            products.append(around.forward(u_M)[0])
+
+    threads = [Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = inputs @ ((1 - theta_M.tanh().square()) * u_M)[..., None]
+    for each in (*products, around.forward(u_M)[0]):
+        torch.testing.assert_close(each, expected)
+    passes = Counted.passes
+    around.forward(u_M)
+    assert passes <= 3  # one for each thread, if they asked at once
+    assert Counted.passes == passes
