@@ -1,4 +1,4 @@
-"""Distributions over actions, one per step, of many tasks at once."""
+"""Distributions, one per step or example, of many tasks at once: over actions, over targets, over classes."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -52,6 +52,48 @@ class Gaussian(NamedTuple):
         It is the Hessian of KL(self || .) at self.
         """
         return Gaussian(tangent.mean * (-2 * self.log_std).exp(), 2 * tangent.log_std)
+
+
+class Point(NamedTuple):
+    """Predictions without a spread, as of a regression: Gaussians of unit variance. Also holds a (co)tangent.
+
+    -log_prob and the KL are then half the squared distance, the former up to a constant, and the Fisher-vector product
+    is that of least squares, D^T D v.
+    """
+
+    mean: Tensor  # [M, N, A]
+
+    @staticmethod
+    def draw_noise(generator: KeyedGenerator, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Standard normal draws."""
+        return generator.normal(*shape, dtype=dtype)
+
+    def mode(self) -> Tensor:
+        """The predictions [M, N, A]."""
+        return self.mean
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Map noise [M, N, A], which the caller drew with `draw_noise`, to targets [M, N, A]."""
+        return self.mean + noise
+
+    def log_prob(self, targets: Tensor) -> Tensor:
+        """log p(y|x) [M, N]: the sum, not the mean, over the components of the target [M, N, A]."""
+        return -0.5 * ((targets - self.mean).square().sum(dim=-1) + log(2 * pi) * targets.shape[-1])
+
+    def kl_to(self, new: "Point") -> Tensor:
+        """KL(self || new) [M, N] in nats: half the squared distance."""
+        return 0.5 * (self.mean - new.mean).square().sum(dim=-1)
+
+    def entropy(self) -> Tensor:
+        """[M, 1], nats, summed over components: a constant."""
+        return self.mean.new_full((len(self.mean), 1), 0.5 * (1 + log(2 * pi)) * self.mean.shape[-1])
+
+    def fisher(self, tangent: "Point") -> "Point":
+        """The Fisher information of one prediction, the identity, times a tangent.
+
+        It is the Hessian of KL(self || .) at self.
+        """
+        return tangent
 
 
 class Categorical(NamedTuple):
@@ -128,7 +170,7 @@ def categorical(sizes: tuple[int, ...]) -> type[Categorical]:
     return Categorical if len(sizes) == 1 else type("Categorical", (Categorical,), {"sizes": sizes, "__slots__": ()})
 
 
-Distribution = Gaussian | Categorical
+Distribution = Gaussian | Categorical | Point
 
 
 def with_parts(distribution: Distribution, parts: Sequence[Tensor]) -> Distribution:

@@ -5,7 +5,7 @@ from torch.distributions import kl_divergence
 from torch.nn.functional import one_hot
 
 from maml_rl.envs import KeyedGenerator
-from maml_rl.models.distributions import Categorical, categorical, with_parts
+from maml_rl.models.distributions import Categorical, Gaussian, Point, categorical, with_parts
 
 SIZES = [(4,), (2, 3), (2, 2, 2), (1, 4)]
 
@@ -99,3 +99,32 @@ def test_a_draw_of_zero_is_finite(sizes) -> None:
     size = sum(sizes)
     actions = categorical(sizes)(torch.zeros(1, 1, size)).sample(torch.zeros(1, 1, size))
     assert actions.sum() == len(sizes)
+
+
+def test_a_point_is_a_gaussian_of_unit_variance() -> None:
+    one, other, targets = (Point(random_logits(3, seed)) for seed in range(3))
+    wide, wider = (Gaussian(each.mean, torch.zeros(2, 1, 3, dtype=torch.float64)) for each in (one, other))
+    torch.testing.assert_close(one.log_prob(targets.mean), wide.log_prob(targets.mean))
+    torch.testing.assert_close(one.kl_to(other), wide.kl_to(wider))
+    torch.testing.assert_close(one.entropy(), wide.entropy())
+    assert torch.equal(one.fisher(other).mean, wide.fisher(wider).mean)
+    noise = Point.draw_noise(KeyedGenerator(0), (2, 5, 3), torch.float64)
+    assert torch.equal(one.sample(noise), wide.sample(noise))
+    assert one.mode() is one.mean
+
+
+def test_a_point_has_what_regression_needs() -> None:
+    """Differences of log-probabilities are half the mean squared error's; the Fisher is the Hessian of the KL."""
+    one, other, targets = (random_logits(3, seed) for seed in range(3))
+
+    def mse(prediction: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.mse_loss(prediction, targets, reduction="none").sum(dim=-1)
+
+    gained = Point(one).log_prob(targets) - Point(other).log_prob(targets)
+    torch.testing.assert_close(gained, (mse(other) - mse(one)) / 2)
+    point = one[:1, :1]
+    hessian = torch.autograd.functional.hessian(lambda new: Point(point).kl_to(Point(new)).sum(), point)
+    assert isinstance(hessian, torch.Tensor)
+    torch.testing.assert_close(hessian.reshape(3, 3), torch.eye(3).double())
+    tangent = Point(other[:1, :1])
+    assert torch.equal(Point(point).fisher(tangent).mean, tangent.mean)
