@@ -32,7 +32,7 @@ Layers = list[tuple[Tensor, Tensor]]  # weight [M, in, out] and bias [M, 1, out]
 
 
 class Mlp(Protocol):
-    """The members of a model that the derivatives use: `maml_rl.models.policies.MlpPolicy`."""
+    """The members of a model that the derivatives use: `MlpPolicy` and `MlpRegressor`."""
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]: ...

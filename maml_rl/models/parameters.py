@@ -45,3 +45,29 @@ def draw_parameters(
 def xavier_bound(size_in: int, size_out: int) -> float:
     """Of the uniform draws of a weight matrix (Glorot & Bengio 2010, eq. 16)."""
     return (6 / (size_in + size_out)) ** 0.5
+
+
+def draw_weights(shapes: Shapes, draw: Callable[[str, tuple[int, ...]], Tensor]) -> Tensor:
+    """theta [P], float32: what has two dimensions or more as drawn for its name and shape, all else zero."""
+    parts = [draw(name, shape) if len(shape) >= 2 else torch.zeros(shape) for name, shape in shapes.items()]
+    return torch.cat([part.flatten() for part in parts]).float()
+
+
+def xavier(shape: tuple[int, ...], generator: KeyedGenerator) -> Tensor:
+    """Xavier-uniform weights [*shape], float64: of a matrix [in, out], or of a convolution [out, in, height, width]."""
+    if len(shape) == 2:
+        size_in, size_out = shape
+    else:
+        maps_out, maps_in, *window = shape
+        size_in, size_out = maps_in * prod(window), maps_out * prod(window)
+    bound = xavier_bound(size_in, size_out)
+    return generator.uniform(1, *shape, low=-bound, high=bound)[0]
+
+
+def truncated_normal(shape: tuple[int, ...], std: float, generator: KeyedGenerator) -> Tensor:
+    """Normal draws [*shape] of mean 0, float64, none of them beyond 2 std, as TensorFlow's `truncated_normal`.
+
+    Their own standard deviation is 0.88 std.
+    """
+    low, high = torch.special.ndtr(torch.tensor([-2.0, 2.0], dtype=torch.float64)).tolist()
+    return std * torch.special.ndtri(generator.uniform(1, *shape, low=low, high=high)[0])

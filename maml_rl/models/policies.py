@@ -2,11 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from math import log
-from typing import Literal
 
-import torch
 from torch import Tensor
 
 from maml_rl.envs import KeyedGenerator
@@ -14,7 +11,7 @@ from maml_rl.models import mlp_derivatives
 from maml_rl.models.action_head import ActionHead
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Distribution
-from maml_rl.models.narrow_products import add_product
+from maml_rl.models.mlp import Nonlinearity, mlp_layers, mlp_output, mlp_shapes
 from maml_rl.models.parameters import draw_parameters, num_parameters, unflatten, xavier_bound
 
 
@@ -29,7 +26,7 @@ class MlpPolicy:
     observation_size: int
     action_size: int
     hidden_sizes: tuple[int, ...] = (100, 100)
-    nonlinearity: Literal["relu", "tanh"] = "relu"
+    nonlinearity: Nonlinearity = "relu"
     init_log_std: float = 0.0
     min_log_std: float = log(1e-6)
     output_scale: float = 1.0  # of the output layer's initial weights
@@ -43,11 +40,8 @@ class MlpPolicy:
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter, in the order in which theta concatenates them."""
-        sizes = (self.observation_size + self.context_size, *self.hidden_sizes, self.action_size)
-        shapes: dict[str, tuple[int, ...]] = {"context": (self.context_size,)} if self.context_size else {}
-        for layer, (size_in, size_out) in enumerate(pairwise(sizes)):
-            shapes[f"layer{layer}.weight"] = (size_in, size_out)
-            shapes[f"layer{layer}.bias"] = (size_out,)
+        sizes = (self.observation_size, *self.hidden_sizes, self.action_size)
+        shapes = mlp_shapes(sizes, self.context_size)
         if not self.choices:
             shapes["log_std"] = (self.action_size,)
         return shapes
@@ -55,7 +49,7 @@ class MlpPolicy:
     @property
     def layers(self) -> list[list[str]]:
         """The names of each layer's parameters, from the observations to the output."""
-        return [[f"layer{layer}.weight", f"layer{layer}.bias"] for layer in range(len(self.hidden_sizes) + 1)]
+        return mlp_layers(len(self.hidden_sizes) + 1)
 
     @property
     def memory_size(self) -> int:
@@ -107,23 +101,9 @@ class MlpPolicy:
 
     def at(self, theta_M: Tensor) -> Callable[[Tensor], Distribution]:
         """pi(.|s) of each task's own policy, of observations [M, N, O]. theta_M: [M, P]."""
-        parameters = self.unflatten(theta_M)
-        layers = range(len(self.hidden_sizes) + 1)
-        weights = [parameters[f"layer{layer}.weight"] for layer in layers]
-        biases = [parameters[f"layer{layer}.bias"][:, None] for layer in layers]
+        output = mlp_output(self.unflatten(theta_M), len(self.hidden_sizes) + 1, self.nonlinearity)
         shared = self.shared(theta_M)
-        context = parameters["context"][:, None] if self.context_size else None
-        nonlinearity = torch.relu if self.nonlinearity == "relu" else torch.tanh
-
-        def distribution(observations: Tensor) -> Distribution:
-            x = observations
-            if context is not None:
-                x = torch.cat([x, context.expand(-1, x.shape[1], -1)], dim=-1)
-            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-                x = nonlinearity(add_product(bias, x, weight))
-            return self.over_actions(add_product(biases[-1], x, weights[-1]), *shared)
-
-        return distribution
+        return lambda observations: self.over_actions(output(observations), *shared)
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The policies around theta_M [M, P], at observations [M, N, O]."""
