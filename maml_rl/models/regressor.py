@@ -21,9 +21,9 @@ class MlpRegressor:
     output_size: int = 1
     hidden_sizes: tuple[int, ...] = (40, 40)
     nonlinearity: Nonlinearity = "relu"
-    # Of the truncated normal that draws all weights, 0.01 in Finn et al.'s code; None for Xavier-uniform ones, which learn
-    # faster: 10-shot squared errors after 1,000, 2,000, ..., 5,000 iterations of MAML on sinusoids (25 tasks, one step of
-    # 0.01, one seed) were 1.35, 0.81, 0.68, 0.62, 0.62, and with 0.01 they were 3.32, 1.78, 0.99, 0.79, 0.75.
+    # Of the truncated normal that draws all weights, 0.01 in Finn et al.'s code; None for Xavier-uniform ones, which
+    # learn faster: 10-shot squared errors after 1,000, 2,000, ..., 5,000 iterations of MAML on sinusoids (25 tasks, one
+    # step of 0.01, one seed) were 1.35, 0.81, 0.68, 0.62, 0.62, and with 0.01 they were 3.32, 1.78, 0.99, 0.79, 0.75.
     init_std: float | None = None
     # Parameters that stand beside the input, the same for all examples: zero at first.
     context_size: int = 0
