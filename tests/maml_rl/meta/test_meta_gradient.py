@@ -20,8 +20,9 @@ from tests.maml_rl.given_examples import (
 )
 
 M, N, D = 3, 6, torch.float64
+CONV = ConvClassifier(3, (1, 7, 7), filters=4, blocks=2)
 MODELS = {
-    "conv": ConvClassifier(3, (1, 7, 7), filters=4, blocks=2),
+    "conv": CONV,
     "conv-pool-flat": ConvClassifier(3, (1, 7, 7), filters=4, blocks=2, halved_by="max_pool", features="flat"),
     "batch-norm-mlp": BatchNormMlp(3, 49, (6, 5)),
     "regressor": MlpRegressor(49, 3, (6, 5), "tanh"),
@@ -66,15 +67,14 @@ def test_is_autograd_through_everything(name: str, steps: int, first_order: bool
 
 
 def test_leaves_shifts_out_of_the_inner_loop_and_not_out_of_the_outer_step() -> None:
-    model, problem = MODELS["conv"], given("conv", 1)
-    theta = 0.5 * drawn(model.num_parameters, seed=3)
-    adapted = chosen_parameters(model, model.parameter_shapes.keys() - set(MODELS["conv"].shifts), theta)  # type: ignore[attr-defined]
+    problem, theta = given("conv", 1), 0.5 * drawn(CONV.num_parameters, seed=3)
+    adapted = 1 - chosen_parameters(CONV, CONV.shifts, theta)
     inner = Inner(negative_log_likelihood, 0.4 * adapted, 1)
     path = inner_loop(problem, theta, inner)
     kept = adapted == 0
     assert torch.equal(path.thetas_M[-1][:, kept], theta.expand(M, -1)[:, kept])
     leaf = theta.clone().requires_grad_()
-    last = adapted_by_autograd(model, leaf, 0.4 * adapted, problem.batches, first_order=False)
+    last = adapted_by_autograd(CONV, leaf, 0.4 * adapted, problem.batches, first_order=False)
     (expected,) = torch.autograd.grad(negative_log_likelihood(last, problem.batches[-1]).mean(), leaf)
     gradient = meta_gradient(problem, path, inner, of_the_last).gradient
     torch.testing.assert_close(gradient, expected, rtol=1e-9, atol=1e-12)

@@ -9,6 +9,7 @@ from torch import nn
 
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models.batch_norm_mlp import BatchNormMlp
+from maml_rl.models.model import chosen_parameters
 from maml_rl.models.parameters import unflatten
 
 M, N, D = 3, 6, torch.float64
@@ -44,8 +45,7 @@ def test_it_is_torch_s_network_for_each_task() -> None:
 def test_gradients_go_as_the_inverse_of_the_hidden_weights() -> None:
     """If the variances are large, as here, beside what is added to them."""
     theta, images = 100 * drawn(MODEL.num_parameters)[None], drawn(1, N, 10, seed=1)
-    hidden = torch.cat([torch.full((shape[0],), 3.0) for shape in ((70,), (7,), (35,), (5,), (20,), (4,))])
-    hidden[70:77] = hidden[112:] = 1.0
+    hidden = 1 + 2 * chosen_parameters(MODEL, {"layer0.weight", "layer1.weight"}, theta)  # 3 times as large
     gradients = []
     for each in (theta, theta * hidden):
         around = MODEL.derivatives(each, images)
