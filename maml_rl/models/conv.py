@@ -30,7 +30,10 @@ class ConvClassifier:
     blocks: int = 4
     halved_by: Literal["stride", "max_pool"] = "stride"  # stride rounds an odd side up, max_pool rounds it down
     features: Literal["mean", "flat"] = "mean"  # of each filter over the last block's places, or all of them (Reptile)
-    output_std: float | None = 1.0  # of the linear layer's normal initial weights; None for Xavier-uniform ones
+    # Of the linear layer's normal initial weights, 1 in Finn et al.'s code; None for Xavier-uniform ones, which learn
+    # faster: after 250 iterations of MAML (8 tasks, one seed) accuracies on 100 new 5-way 1-shot tasks of Omniglot were
+    # 74 % with steps of 0.4 and 70 % with steps of 2. With 1 they were 67 % and 51 %, the latter 68 % after 1,250.
+    output_std: float | None = None
 
     def __post_init__(self) -> None:
         assert min(self.last_side) >= 1, "the image is large enough for its blocks"

@@ -68,7 +68,6 @@ def derivatives(
     # At the first D u: who asks for gradients and Hessians alone does not pay for it. Threads that ask at once may each
     # make a graph of their own, and all are right.
     @cache
-    @torch.enable_grad()
     def transposed() -> tuple[Distribution, Tensor]:
         """w, and D^T w as a function of it."""
         w = with_parts(distribution, [torch.zeros_like(part, requires_grad=True) for part in distribution])
