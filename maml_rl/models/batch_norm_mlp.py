@@ -28,7 +28,8 @@ class BatchNormMlp:
     hidden_sizes: tuple[int, ...] = (256, 128, 64, 64)
     # Of the truncated normal that draws all weights, as in Finn et al.'s code; None for Xavier-uniform ones. The hidden
     # weights' size hardly matters to the logits. The gradient by them goes as its inverse, so that an inner step leads
-    # further from small ones: accuracies as in `maml_rl.models.conv`, with steps of 0.4, were 64 %, and 40 % with None.
+    # further from small ones: measured as in `maml_rl.models.conv`, after 250 iterations with steps of 0.4, the
+    # accuracy was 64 %, and 40 % with None.
     init_std: float | None = 0.01
 
     @property

@@ -31,8 +31,8 @@ class ConvClassifier:
     halved_by: Literal["stride", "max_pool"] = "stride"  # stride rounds an odd side up, max_pool rounds it down
     features: Literal["mean", "flat"] = "mean"  # of each filter over the last block's places, or all of them (Reptile)
     # Of the linear layer's normal initial weights, 1 in Finn et al.'s code; None for Xavier-uniform ones, which learn
-    # faster: after 250 iterations of MAML (8 tasks, one seed) accuracies on 100 new 5-way 1-shot tasks of Omniglot were
-    # 74 % with steps of 0.4 and 70 % with steps of 2. With 1 they were 67 % and 51 %, the latter 68 % after 1,250.
+    # faster: after 1,250 iterations of MAML on Omniglot (8 tasks, steps of 2, one seed) the accuracy on 100 new 5-way
+    # 1-shot tasks was 88 %, and 68 % with 1. After 250 it was 70 % and 51 %, and with steps of 0.4 74 % and 67 %.
     output_std: float | None = None
 
     def __post_init__(self) -> None:
