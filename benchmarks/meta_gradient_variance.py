@@ -34,6 +34,7 @@ from benchmarks.measure import machine
 from benchmarks.train_flags import split, training_config
 from maml_rl.envs.errors import FamilyError
 from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_gradient import meta_gradient
@@ -42,7 +43,6 @@ from maml_rl.options.config import Config
 from maml_rl.options.output_file import check_output
 from maml_rl.options.wiring import choose_device, make_setting
 from maml_rl.reports.figures import COLOURS, FONT_SIZE, MARKERS, picture
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.schema.errors import UsageError

@@ -21,12 +21,12 @@ import tyro
 from benchmarks.measure import machine, synchronize
 from benchmarks.train_flags import split, training_config
 from maml_rl.envs.errors import FamilyError
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.meta.algorithm import State
 from maml_rl.options.config import Config
 from maml_rl.options.wiring import Setting, choose_device, make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.schema.errors import UsageError

@@ -18,6 +18,7 @@ from torch import Tensor
 from maml_rl.command import FAILED, exit_status
 from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta_policy import MetaPolicy, load, untrained
 from maml_rl.options.config import Config, configure, flat
@@ -26,7 +27,6 @@ from maml_rl.options.output_file import check_output
 from maml_rl.options.wiring import Setting, choose_device, make_family, make_setting
 from maml_rl.reports.evaluation import Adaptation, adapt_and_roll_out
 from maml_rl.reports.video import SUFFIXES, check_size, episodes_side_by_side, write_video
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.schema.bounds import Count, Within
 from maml_rl.schema.errors import Diverged, UsageError
 from maml_rl.schema.fields import Mark, names_with

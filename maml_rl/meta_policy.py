@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from maml_rl import envs
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.meta.algorithm import State
 from maml_rl.models.policy import Policy
 from maml_rl.options.config import Config
 from maml_rl.options.given_tasks import as_tasks
 from maml_rl.options.shipped import shipped_policies
 from maml_rl.options.wiring import Setting, make_algorithm, make_family, make_model, make_setting
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.runs.checkpoint import BEST, latest_checkpoint, load_checkpoint

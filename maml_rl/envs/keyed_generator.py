@@ -21,7 +21,7 @@ class KeyedGenerator:
     """
 
     def __init__(self, *key: int, first_task: int = 0, generation: int = 0) -> None:
-        """key: integers of 32 bits, of one length for all that must not meet (`maml_rl.rl.keys`). Raises ValueError."""
+        """key: integers of 32 bits, of one length for all that must not meet (`machine.keys`). Raises ValueError."""
         if not all(0 <= part <= MAX_PART for part in key):
             raise ValueError(f"a generator's key must hold integers from 0 to {MAX_PART}, got {key}")
         self._key, self._generation = key, generation

@@ -1,1 +1,1 @@
-"""Threads, ranks, signals, files."""
+"""Threads, ranks, signals, files, and the keys of random draws."""

@@ -13,6 +13,7 @@ from maml_rl import envs
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.envs import Family, Simulation
 from maml_rl.envs.physics.contract import MakePhysics
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import ALONE, Ranks
 from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.machine.threads import num_cpus
@@ -22,7 +23,6 @@ from maml_rl.models.policies import MlpPolicy
 from maml_rl.models.policy import Policy
 from maml_rl.options.config import Config, flat
 from maml_rl.options.size import check_size
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
 from maml_rl.schema.errors import UsageError
 

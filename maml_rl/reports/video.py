@@ -17,8 +17,8 @@ from torch import Tensor
 from maml_rl.envs import Family, KeyedGenerator, Simulation
 from maml_rl.envs.pictures.renderer import Frame
 from maml_rl.machine.atomic_file import TEMPORARY
+from maml_rl.machine.keys import Draws
 from maml_rl.reports.evaluation import Adaptation
-from maml_rl.rl.keys import Draws
 from maml_rl.rl.trajectories import Trajectories
 from maml_rl.schema.errors import UsageError
 

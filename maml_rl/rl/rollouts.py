@@ -8,12 +8,12 @@ import numpy as np
 from torch import Tensor
 
 from maml_rl.envs import Family, Simulation
+from maml_rl.machine.keys import Draws
 from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.meta.algorithm import Actor, FeedForward
 from maml_rl.meta.problem import Estimator, Loss, OuterLoss
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.policy import Policy
-from maml_rl.rl.keys import Draws
 from maml_rl.rl.losses import ESTIMATORS, importance_ratio, policy_gradient
 from maml_rl.rl.sampler import NotFinite, collect, magnitude
 from maml_rl.rl.samples import Samples, make_samples

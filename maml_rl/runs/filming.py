@@ -4,11 +4,11 @@ import dataclasses
 import io
 
 from maml_rl.envs.pictures.offscreen import RenderingError
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import ALONE
 from maml_rl.options.wiring import Setting, make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import episodes_side_by_side, write_gif, write_video
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.record import RunRecord
 from maml_rl.schema.errors import summary

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine import stop_signals
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import RankLost
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.options.wiring import Setting
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.return_metrics import return_metrics
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.filming import Filming

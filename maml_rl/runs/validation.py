@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from maml_rl.machine.atomic_file import unused
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import RankLost
 from maml_rl.machine.stop_signals import Interrupted
 from maml_rl.options.wiring import Setting
 from maml_rl.reports.evaluation import adapt_and_roll_out, summarise
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.runs.checkpoint import BEST, Checkpoint, best_return, save_checkpoint
 from maml_rl.runs.directory import read_run
 from maml_rl.runs.record import RunRecord

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from maml_rl.evaluate import main
+from maml_rl.machine.keys import Purpose, keyed
 from maml_rl.options.config import Config, configure
 from maml_rl.options.shipped import PRESETS
 from maml_rl.options.wiring import make_algorithm, make_family
 from maml_rl.options.yaml_file import load_yaml
-from maml_rl.rl.keys import Purpose, keyed
 from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from tests.maml_rl.test_train import train
 

@@ -16,13 +16,13 @@ from maml_rl import evaluate, plot
 from maml_rl.algorithms.rl2 import Rl2, Rl2Options, as_trials, gru_of, loss_gradient
 from maml_rl.envs import TrialFamily
 from maml_rl.envs.toys.bandit import Bandit
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.gru import GruPolicy
 from maml_rl.options.config import Config, configure
 from maml_rl.options.wiring import make_setting
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.rl.baseline import baseline_features
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from maml_rl.rl.rollouts import Rollouts
 from maml_rl.rl.samples import make_samples
 from maml_rl.rl.trial import joined

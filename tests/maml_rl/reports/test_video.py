@@ -11,12 +11,12 @@ from PIL import Image
 import maml_rl.envs.pictures.mujoco_renderer
 from maml_rl import evaluate
 from maml_rl.envs.pictures.offscreen import RenderingError
+from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.options.config import Config
 from maml_rl.options.shipped import PRESETS
 from maml_rl.options.wiring import make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import CAPTION, episodes_side_by_side, replay, write_video
-from maml_rl.rl.keys import Draws, Purpose, keyed
 from tests.maml_rl.test_train import train
 
 SIZE = (96, 64)

@@ -15,7 +15,7 @@ class Purpose(IntEnum):
 
     INITIAL_PARAMETERS = 1
     TASKS = 2  # to train on
-    EPISODES = 3  # to train on: start states and noise
+    EPISODES = 3  # to train on: start states and noise; of a data set: which examples
     ALGORITHM = 4  # the algorithm's own, such as the first step that the Fisher-vector products are computed on
     VALIDATION_TASKS = 5
     VALIDATION_EPISODES = 6
@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     EVALUATION_EPISODES = 8
     INTERFACE_EPISODES = 9  # of `maml_rl.adapt` and `maml_rl.roll_out`
     ACTIONS = 10  # of `MetaPolicy.act`
+    CLASS_SPLIT = 11  # of a data set: the classes to train on, to validate and to test with
 
 
 def keyed(purpose: Purpose, seed: int, iteration: int = 0, phase: int = 0, first_task: int = 0) -> KeyedGenerator:
