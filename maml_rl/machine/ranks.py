@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,6 +31,22 @@ class RankLost(RuntimeError):
 
 class SaidByFirstRank(UsageError):
     """Bad input that another rank prints, raised on the ranks that do not."""
+
+
+def checksum(theta: Tensor) -> float:
+    """Of parameters: a number that the ranks can add up."""
+    return float(zlib.crc32(theta.cpu().numpy().tobytes()))
+
+
+def check_agreement(own: float, ranks: float, total: float) -> None:
+    """Raise RuntimeError if the ranks have come to different parameters: they would go on to learn nonsense.
+
+    own: `checksum` of this rank's. ranks, total: the sums over all ranks of 1, and of their checksums.
+    """
+    if total != ranks * own:
+        raise RuntimeError(
+            "the ranks have come to different parameters: all need the same kind of processor and device"
+        )
 
 
 @dataclass(frozen=True)

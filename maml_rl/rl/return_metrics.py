@@ -1,11 +1,11 @@
 """Metrics of an iteration's episodes, over the tasks of all ranks."""
 
-import zlib
 from math import nan
 
 import torch
 from torch import Tensor
 
+from maml_rl.machine.ranks import check_agreement, checksum
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.rl.rollouts import Rollouts
 
@@ -39,22 +39,18 @@ def return_metrics(rollouts: Rollouts, theta: Tensor) -> Metrics:
 def _sums_over_ranks(rollouts: Rollouts, theta: Tensor) -> list[dict[str, float]]:
     """`Trajectories.sums` of each rollout, over the tasks of all ranks; in the last also sums over tasks.
 
-    All of them cross the network in one piece, and with them a checksum of theta: ranks that had come to different
-    parameters would go on to learn nonsense.
+    All of them cross the network in one piece, and with them a checksum of theta. Raises RuntimeError.
     """
     trajectories = [rollouts.trajectories[k] for k in sorted(rollouts.trajectories)]
-    checksum = float(zlib.crc32(theta.cpu().numpy().tobytes()))
+    own = checksum(theta)
     bound = rollouts.family.action_bound
     extra = {"entropy": 0.0, "tasks": 0.0, "ranks": 0.0, "checksum": 0.0}
     sums = [each.sums(bound) | extra for each in trajectories]
     entropy = _entropy(rollouts)
-    sums[-1] |= {"entropy": entropy, "tasks": float(rollouts.num_tasks), "ranks": 1.0, "checksum": checksum}
+    sums[-1] |= {"entropy": entropy, "tasks": float(rollouts.num_tasks), "ranks": 1.0, "checksum": own}
     packed = torch.tensor([list(each.values()) for each in sums], dtype=torch.float64, device=theta.device)
     totals = [dict(zip(sums[0], row, strict=True)) for row in rollouts.mean.all_sum(packed).tolist()]
-    if totals[-1]["checksum"] != totals[-1]["ranks"] * checksum:
-        raise RuntimeError(
-            "the ranks have come to different parameters: all need the same kind of processor and device"
-        )
+    check_agreement(own, totals[-1]["ranks"], totals[-1]["checksum"])
     return totals
 
 
