@@ -1,0 +1,80 @@
+"""Supervised learning as a `maml_rl.meta.problem.Problem`: support sets to adapt to, and a query set to be right on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from maml_rl.machine.keys import Draws
+from maml_rl.machine.stopwatch import Stopwatch
+from maml_rl.meta.problem import Loss, OuterLoss
+from maml_rl.meta.task_mean import TaskMean
+from maml_rl.models.model import Model
+from maml_rl.schema.errors import Diverged
+from maml_rl.supervised.data_set import DataSet
+from maml_rl.supervised.examples import Examples
+from maml_rl.supervised.losses import cross_entropy, mean_squared_error, on_the_last
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """This rank's tasks of an iteration or evaluation. It draws their examples once, and keeps what it met."""
+
+    model: Model
+    data: DataSet
+    tasks: Tensor  # [M, ...]
+    draws: Draws  # of the examples
+    shots: int  # examples of a support set; of a classification, of each class
+    queries: int  # likewise of a query set
+    steps: int  # gradient steps: all of them are on the support set
+    mean: TaskMean
+    random: np.random.Generator
+    progress: float = 0.0
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    thetas_M: dict[int, Tensor] = field(default_factory=dict)  # [M, P] of the models after k gradient steps
+
+    @property
+    def num_tasks(self) -> int:
+        """M."""
+        return len(self.tasks)
+
+    @property
+    def loss(self) -> Loss:
+        """Cross-entropy of a classification, mean squared error of a regression."""
+        return cross_entropy if self.data.classifies else mean_squared_error
+
+    @property
+    def estimators(self) -> Mapping[str, Loss]:
+        """The loss alone: it is what it estimates."""
+        return {"plain": self.loss}
+
+    @property
+    def outer_loss(self) -> OuterLoss:
+        """The loss on the query set."""
+        return on_the_last(self.loss)
+
+    @cached_property
+    def sets(self) -> tuple[Examples, Examples]:
+        """The support and the query set of each task, as the data set gives them."""
+        with self.watch("collect"):
+            return self.data.examples(self.tasks, self.shots, self.queries, self.draws.phase())
+
+    def draw(self, theta_M: Tensor, k: int) -> Examples:
+        """The support set, or for the models theta_M [M, P] after all of the `steps` the query set.
+
+        On theta_M's device, in its type. Raises Diverged if the parameters of a task are not finite.
+        """
+        self._check_finite(theta_M, k)
+        self.thetas_M[k] = theta_M.detach()
+        support, query = self.sets
+        return (support if k < self.steps else query).to(theta_M.device, theta_M.dtype)
+
+    def _check_finite(self, theta_M: Tensor, k: int) -> None:
+        broken = (~theta_M.isfinite().all(dim=1)).nonzero()[:, 0].tolist()
+        if broken:
+            number, task = self.draws.first_task + broken[0] + 1, self.data.describe(self.tasks[broken[0]])
+            advice = "lower --inner-lr" if k else "its parameters are no model"
+            steps = f"after {k} gradient step{'s' * (k != 1)}"
+            raise Diverged(f"task {number} ({task}), {steps}: its parameters are not finite: {advice}")
