@@ -26,9 +26,12 @@ COMMANDS = [
 ]
 SCRIPT = """
 import gymnasium, maml_rl, pathlib
+from maml_rl.supervised.omniglot import FILE, omniglot
 assert "site-packages" in maml_rl.__file__, maml_rl.__file__
 for name in ("ant-dir", "ant-vel", "halfcheetah-dir", "halfcheetah-vel", "navigation-2d"):
     assert maml_rl.load(name).iteration > 0
+assert omniglot().describe(omniglot().sample_tasks("test", 1, maml_rl.envs.KeyedGenerator(1))[0])
+assert "Brenden Lake" in (FILE.parent / "LICENSE").read_text()
 env = gymnasium.make("maml_rl/AntGoal-v0")
 env.reset(seed=1)
 env.step(env.action_space.sample())
