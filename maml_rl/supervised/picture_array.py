@@ -65,7 +65,7 @@ def load_pictures(
                 array[number] = pixels
             progress(begin + len(part), len(sources))
     with suppress(OSError):  # a folder that is read-only, or a full disk: the next run reads the pictures again
-        write_atomically(path, digest + array.tobytes())
+        write_atomically(path, b"".join((digest, array.reshape(-1).data)))
     return array
 
 
