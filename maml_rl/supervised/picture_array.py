@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -38,9 +39,16 @@ class Source(NamedTuple):
     mtime_ns: int
 
 
+@cache
+def formats() -> tuple[str, ...]:
+    """The formats that Pillow reads by itself: not EPS, which is a program that Ghostscript would run."""
+    Image.init()
+    return tuple(sorted(Image.OPEN.keys() - {"EPS"}))
+
+
 def picture_suffixes() -> frozenset[str]:
-    """The ends of file names, such as .png, that tell a format that Pillow reads."""
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN)
+    """The ends of file names, such as .png, that tell one of these formats."""
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in formats())
 
 
 def load_pictures(
@@ -101,7 +109,7 @@ def _read(folder: Path, source: Source, size: int, colour: Colour) -> np.ndarray
     """One picture [C, size, size] uint8."""
     path = folder / source.name
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=formats()) as image:
             width, height = image.size
             if width * height <= MAX_PIXELS:
                 # JPEG decodes at 1/2, 1/4 or 1/8 of the size in a fraction of the time.

@@ -131,10 +131,10 @@ def test_metrics_are_of_the_query_set_before_and_after() -> None:
     assert abs(metrics["accuracy/pre"] - 1 / 3) < 1e-6
     assert metrics["loss/post"] < 0.3
     assert metrics["accuracy/post"] > 0.95
-    at = problem.model.at(path.thetas_M[-1])(problem.sets[1].inputs.double())
-    assert (
-        abs(metrics["accuracy/post"] - float(accuracy(at, problem.sets[1].to(theta.device, theta.dtype)).mean())) < 1e-9
-    )
+    query = problem.sets[1].to(theta.device, theta.dtype)
+    at = problem.model.at(path.thetas_M[-1])(query.inputs)
+    assert abs(metrics["loss/post"] - float(cross_entropy(at, query).mean())) < 1e-12
+    assert abs(metrics["accuracy/post"] - float(accuracy(at, query).mean())) < 1e-12
 
 
 def test_a_regression_has_no_accuracy() -> None:

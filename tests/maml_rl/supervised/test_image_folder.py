@@ -232,6 +232,8 @@ REFUSED = r"pictures of '.*pictures': got {}"
     [
         (lambda folder: (folder / "a" / "0.png").write_text("not a picture"), BROKEN.format(r"a/0\.png")),
         (lambda folder: (folder / "b" / "1.jpg").write_bytes(b""), BROKEN.format(r"b/1\.jpg")),
+        # A program in PostScript, which Pillow would have Ghostscript run.
+        (lambda folder: grey(9).save(folder / "a" / "0.png", format="EPS"), BROKEN.format(r"a/0\.png")),
         (lambda folder: halve(folder / "b" / "0.png"), BROKEN.format(r"b/0\.png")),
         (lambda folder: halve(folder / "b" / "1.jpg"), BROKEN.format(r"b/1\.jpg")),
         (
