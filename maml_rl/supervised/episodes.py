@@ -9,7 +9,7 @@ from torch import Tensor
 
 from maml_rl.machine.keys import Draws
 from maml_rl.machine.stopwatch import Stopwatch
-from maml_rl.meta.problem import Loss, OuterLoss
+from maml_rl.meta.problem import Estimator, Loss, OuterLoss
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.model import Model
 from maml_rl.schema.errors import Diverged
@@ -46,9 +46,9 @@ class Episodes:
         return cross_entropy if self.data.classifies else mean_squared_error
 
     @property
-    def estimators(self) -> Mapping[str, Loss]:
-        """The loss alone: it is what it estimates."""
-        return {"plain": self.loss}
+    def estimators(self) -> Mapping[str, Estimator]:
+        """The loss alone: a support set does not depend on the model."""
+        return {"plain": Estimator(self.loss, self.loss)}
 
     @property
     def outer_loss(self) -> OuterLoss:

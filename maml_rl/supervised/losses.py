@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from maml_rl.meta.problem import Loss, OuterLoss
-from maml_rl.models.distributions import Categorical, Distribution, Gaussian
+from maml_rl.models.distributions import Categorical, Distribution, Gaussian, Point
 from maml_rl.supervised.examples import Examples
 
 
 def mean_squared_error(distribution: Distribution, batch: Examples) -> Tensor:
     """Mean of (prediction - target)^2 over task i's examples and the numbers of a target (Finn et al. 2017, eq. 2).
 
-    The predictions are the means of Gaussians, whose standard deviations have no part in it. Returns [M].
+    The predictions are points, or the means of Gaussians, whose standard deviations have no part in it. Returns [M].
     """
-    assert isinstance(distribution, Gaussian), "a regression's model gives numbers"
+    assert isinstance(distribution, Gaussian | Point), "a regression's model gives numbers"
     return (batch.weights * (distribution.mean - batch.targets).square().mean(dim=-1)).sum(dim=1)
 
 

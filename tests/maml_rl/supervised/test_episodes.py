@@ -177,4 +177,4 @@ def test_pictures_come_as_a_problem_too() -> None:
     problem: Problem = Episodes(pixels, data, tasks, draws, 1, 3, 1, TaskMean(2), np.random.default_rng(0))
     assert problem.draw(torch.zeros(2, 3), 0).inputs.shape == (2, 5, 1, 28, 28)
     assert problem.draw(torch.zeros(2, 3), 1).inputs.shape == (2, 15, 1, 28, 28)
-    assert problem.estimators["plain"] is problem.loss is cross_entropy
+    assert problem.estimators["plain"].loss is problem.loss is cross_entropy

@@ -1,0 +1,49 @@
+"""The algorithms that have no word of reinforcement learning learn on this side too, by the same core."""
+
+import numpy as np
+import pytest
+
+from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.envs import KeyedGenerator
+from maml_rl.machine.keys import Draws, Purpose
+from maml_rl.meta.task_mean import TaskMean
+from maml_rl.models.regressor import MlpRegressor
+from maml_rl.supervised.episode_metrics import episode_metrics
+from maml_rl.supervised.episodes import Episodes
+from maml_rl.supervised.sinusoid import Sinusoid
+
+ITERATIONS = 400
+BY_ADAM = {"outer_step": "adam", "meta_lr": 3e-3}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("maml", BY_ADAM), ("fomaml", BY_ADAM), ("anil", BY_ADAM), ("meta_sgd", BY_ADAM | {"max_init_lr": 0.02})],
+    ids=str,
+)
+def test_waves_are_learned_so_that_a_gradient_step_fits_another(name, options) -> None:
+    model, data = MlpRegressor(), Sinusoid()
+    rate = {} if name == "meta_sgd" else {"inner_lr": 0.01}
+    algorithm = ALGORITHMS[name].make(ALGORITHMS[name].options(**options, **rate))
+    state = algorithm.init(model, KeyedGenerator(1))
+    pre, post = [], []
+    for iteration in range(ITERATIONS):
+        tasks = data.sample_tasks("train", 10, KeyedGenerator(2, iteration))
+        problem = Episodes(
+            model,
+            data,
+            tasks,
+            Draws(Purpose.EPISODES, 1, iteration),
+            shots=10,
+            queries=10,
+            steps=1,
+            mean=TaskMean(len(tasks)),
+            random=np.random.default_rng(0),
+            progress=iteration / ITERATIONS,
+        )
+        state, _ = algorithm.update(state, problem)
+        metrics = episode_metrics(problem, state["theta"])
+        pre.append(metrics["loss/pre"])
+        post.append(metrics["loss/post"])
+    assert np.mean(post[-50:]) < 0.85 * np.mean(post[:50])
+    assert np.mean(post[-50:]) < np.mean(pre[-50:])
