@@ -139,7 +139,7 @@ def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Cons
     else:
         tasks = family.sample_tasks(options.tasks, keyed(Purpose.EVALUATION_TASKS, options.seed))
     episodes = options.episodes or episodes_of(options.fixed_tasks, trained.env) or trained.episodes_per_task
-    sizes = {"num_tasks": len(tasks), "episodes_per_task": episodes}
+    sizes = {"num_tasks": len(tasks), "episodes_per_task": episodes, "device": options.device}
     given = {name: getattr(options, name) for name in ("inner_lr", "eval_lr_ratio")}
     given = {name: value for name, value in given.items() if value is not None}
     setting = make_setting(configure(trained, sizes | given, option_name), family=family)

@@ -96,7 +96,7 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy:
 
     checkpoint, config = load_checkpoint(path, begin)
     # Wherever it was trained: the CPU's physics is everywhere, and a replay on it leads through the very same states.
-    config = dataclasses.replace(config, physics="cpu")
+    config = dataclasses.replace(config, physics="cpu", device="cpu")
     return MetaPolicy(config, models[0], checkpoint.state, checkpoint.iteration)
 
 

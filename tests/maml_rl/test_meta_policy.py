@@ -5,10 +5,14 @@ import pytest
 import torch
 
 import maml_rl
+from maml_rl import evaluate
 from maml_rl.meta.inner_loop import inner_step
+from maml_rl.meta_policy import untrained
+from maml_rl.options.config import Config, configure
 from maml_rl.options.shipped import POLICIES
 from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
+from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from tests.maml_rl.test_train import train
 
 TASK = (0.3, -0.2)
@@ -87,3 +91,12 @@ def test_shipped_policies_load_by_name_from_anywhere(tmp_path, monkeypatch) -> N
     (tmp_path / "navigation-2d").mkdir()  # a folder of the user's own comes first
     with pytest.raises(ValueError, match="a run with a checkpoint"):
         maml_rl.load("navigation-2d")
+
+
+def test_a_policy_that_was_trained_on_cuda_is_loaded_and_evaluated_anywhere(tmp_path) -> None:
+    config = configure(Config(), {"num_tasks": 2, "episodes_per_task": 2, "horizon": 5, "device": "cuda"})
+    policy = untrained(config)
+    path = save_checkpoint(tmp_path, Checkpoint(policy.state, 0, 0), config)
+    loaded = maml_rl.load(path)
+    assert maml_rl.roll_out(maml_rl.adapt(loaded, (0.1, 0.2)), (0.1, 0.2)).rewards.shape == (1, 2, 5)
+    assert evaluate.main([str(path), "--tasks", "2", "--gradient-steps", "1"]) == 0
