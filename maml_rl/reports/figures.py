@@ -64,17 +64,20 @@ def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -
     drawn = Figure(figsize=(8 * panels, height), dpi=120, layout="constrained")
     FigureCanvasAgg(drawn)
     axes = list(np.atleast_1d(drawn.subplots(1, panels)))
+    labels = dict.fromkeys(label for groups in learning.values() for label in groups)
+    colours = dict(zip(labels, _cycle(COLOURS), strict=False))  # of one label the same in all panels
     for each, (env, groups) in zip(axes, learning.items(), strict=False):
-        learning_curves(each, env, groups)
+        learning_curves(each, env, groups, colours)
     for each, env in zip(axes[len(learning) :], evaluated, strict=True):
         adaptation_curves(each, env, [one for one in evaluations if one["env"] == env])
     return drawn
 
 
-def learning_curves(axes: Axes, env: str, groups: Groups) -> None:
+def learning_curves(axes: Axes, env: str, groups: Groups, colours: Mapping[str, str]) -> None:
     """Return before adaptation (dashed) and after it (solid) against env steps; bands are +- 1 std over seeds."""
     many = len(groups) > MANY
-    for (label, runs), colour in zip(groups.items(), _cycle(COLOURS), strict=False):
+    for label, runs in groups.items():
+        colour = colours[label]
         steps = [np.array([row["env_steps"] for row in run], dtype=float) for run in runs]
         grid = steps[0][steps[0] <= min(each[-1] for each in steps)]
         adapts = any(row["return/pre"] != row["return/post"] for run in runs for row in run)
