@@ -8,6 +8,9 @@ layers z_l = h_l W_l + b_l, h_{l+1} = f(z_l), and delta_l = dL/dz_l:
     R{delta_l} = f'(z_l) (R{delta_{l+1}} W_{l+1}^T + delta_{l+1} V_{l+1}^T) + R{f'(z_l)} (delta_{l+1} W_{l+1}^T)
     dL/dW_l = h_l^T delta_l                           R{dL/dW_l} = R{h_l}^T delta_l + h_l^T R{delta_l}
 
+Products with a context are elementwise ones and sums: the last bits of a float32 matrix product depend on the addresses
+of its operands, which are other ones for each row of theta_M, and with them runs on 1 and on 2 ranks.
+
 A context phi [C], parameters that stand beside every input, has dL/dphi = sum_n delta_0 W_c^T, W_c the rows of W_0 that
 it meets; R{phi} adds R{phi} W_c to R{z_0} and R{phi}^T sum_n delta_0 to R{dL/dW_c}.
 

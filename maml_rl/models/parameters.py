@@ -17,16 +17,9 @@ def num_parameters(shapes: Shapes) -> int:
 
 
 def unflatten(shapes: Shapes, theta_M: Tensor) -> dict[str, Tensor]:
-    """The parameters [M, *shape] in theta_M [M, P].
-
-    They are copies, whose alignment depends neither on P nor on the row that a chunk of tasks begins with: float32
-    kernels give other last bits on other addresses, and 1 and 2 ranks have other chunks.
-    """
+    """Views [M, *shape] of the parameters in theta_M [M, P]."""
     flat = theta_M.split([prod(shape) for shape in shapes.values()], dim=1)
-    pairs = zip(shapes.items(), flat, strict=True)
-    return {
-        name: part.unflatten(1, shape).clone(memory_format=torch.contiguous_format) for (name, shape), part in pairs
-    }
+    return {name: part.unflatten(1, shape) for (name, shape), part in zip(shapes.items(), flat, strict=True)}
 
 
 def draw_parameters(

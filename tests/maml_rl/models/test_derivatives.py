@@ -154,3 +154,23 @@ def test_a_forward_product_is_prepared_when_it_is_first_asked_for() -> None:
     around.forward(u_M)
     assert passes <= 3  # one for each thread, if they asked at once
     assert Counted.passes == passes
+
+
+def test_the_last_bits_do_not_depend_on_which_row_a_task_is(draw_samples) -> None:
+    """Rows of theta_M have other addresses; an odd number of parameters shifts them by single numbers."""
+    policy = MlpPolicy(2, 2, (100, 100), "relu", context_size=5)
+    assert policy.num_parameters % 2
+    theta = policy.initial_parameters(KeyedGenerator(1))
+    samples = cast(draw_samples(policy, num_tasks=1, num_steps=160), torch.float32)
+    rows = theta.repeat(4, 1)
+    v = policy.initial_parameters(KeyedGenerator(2)).repeat(4, 1)
+    results = []
+    for i in range(4):
+        at = policy.derivatives(rows[i : i + 1], samples.inputs)
+
+        def loss(distribution) -> torch.Tensor:
+            return policy_gradient(distribution, samples)
+
+        of_at = policy.at(rows[i : i + 1])(samples.inputs)
+        results.append(torch.cat([at.gradient(loss), at.hessian(loss)(v[i : i + 1]), of_at[0].flatten()[None]], dim=1))
+    assert all(torch.equal(each, results[0]) for each in results)
