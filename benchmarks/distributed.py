@@ -19,9 +19,10 @@ import tyro
 from benchmarks.measure import machine, median_seconds
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.threads import num_cpus, use_threads
-from maml_rl.options.config import Config, configure
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.parts import choose_device
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.options.shipped import PRESETS
-from maml_rl.options.wiring import choose_device, make_setting
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
@@ -59,12 +60,12 @@ def measure(options: Options, ranks: Ranks) -> dict[str, float]:
     """Medians over the iterations after the first, on one rank of those that torchrun has started."""
     values = {"device": options.device, "physics": options.physics}
     values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
-    config = configure(load_yaml(PRESETS / f"{options.env}.yaml", Config()), values)
+    config = configure(load_yaml(PRESETS / f"{options.env}.yaml", RlConfig()), values)
     device = choose_device(config.device, ranks.local_rank, ranks.local_size)
     ranks = ranks.on(device)
     num_threads = max(1, num_cpus() // ranks.local_size)
     use_threads(num_threads)
-    setting = make_setting(dataclasses.replace(config, num_threads=num_threads), ranks)
+    setting = make_rl_setting(dataclasses.replace(config, num_threads=num_threads), ranks)
     checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(device)
     traffic, rows = Traffic(), []
     for _ in range(options.iterations + 1):

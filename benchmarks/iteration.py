@@ -18,8 +18,9 @@ from benchmarks.measure import machine, peak_memory_gb
 from benchmarks.train_flags import split, training_config
 from maml_rl.envs.errors import FamilyError
 from maml_rl.machine.threads import num_cpus, use_threads
-from maml_rl.options.config import Config
-from maml_rl.options.wiring import choose_device, make_setting
+from maml_rl.options.config import RlConfig
+from maml_rl.options.parts import choose_device
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.schema.errors import UsageError
@@ -41,14 +42,14 @@ class Options:
     """Without effect on families that MuJoCo does not simulate. So that all benchmarks take the same options."""
 
 
-def configuration(options: Options, flags: Sequence[str] = ()) -> Config:
+def configuration(options: Options, flags: Sequence[str] = ()) -> RlConfig:
     """What maml_rl.train would train with. Raises UsageError."""
     return training_config(PROG, {name: getattr(options, name) for name in TRAINED_WITH}, flags)
 
 
-def measure(config: Config, iterations: int) -> dict[str, float]:
+def measure(config: RlConfig, iterations: int) -> dict[str, float]:
     """Medians over the iterations after the first."""
-    setting = make_setting(config)
+    setting = make_rl_setting(config)
     checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(choose_device(config.device))
     rows = []
     for _ in range(iterations + 1):

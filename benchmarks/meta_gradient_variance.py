@@ -39,9 +39,10 @@ from maml_rl.machine.threads import use_threads
 from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_gradient import meta_gradient
 from maml_rl.meta.problem import Problem
-from maml_rl.options.config import Config
+from maml_rl.options.config import RlConfig
 from maml_rl.options.output_file import check_output
-from maml_rl.options.wiring import choose_device, make_setting
+from maml_rl.options.parts import choose_device
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.reports.figures import COLOURS, FONT_SIZE, MARKERS, picture
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
@@ -77,13 +78,13 @@ def estimates(problem: Problem, theta: Tensor, alpha: float, steps: int) -> dict
     return {name: each.gradient.double().cpu() for name, each in at.items()}
 
 
-def measure(config: Config, theta: Tensor, options: Options, episodes: int) -> dict[str, Any]:
+def measure(config: RlConfig, theta: Tensor, options: Options, episodes: int) -> dict[str, Any]:
     """`statistics` of independent draws with that many episodes of each task."""
-    setting = make_setting(replace(config, num_tasks=options.tasks, episodes_per_task=episodes))
+    setting = make_rl_setting(replace(config, num_tasks=options.tasks, episodes_per_task=episodes))
     tasks = setting.family.sample_tasks(options.tasks, keyed(Purpose.EVALUATION_TASKS, options.seed))
     alpha, steps = config.algorithm_options.inner_lr, config.algorithm_options.inner_steps
     draws = [
-        estimates(setting.rollouts(tasks, Draws(Purpose.EVALUATION_EPISODES, options.seed, n)), theta, alpha, steps)
+        estimates(setting.problem(tasks, Draws(Purpose.EVALUATION_EPISODES, options.seed, n)), theta, alpha, steps)
         for n in range(options.draws)
     ]
     return statistics({name: torch.stack([draw[name] for draw in draws]) for name in draws[0]})
@@ -158,9 +159,9 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def trained(config: Config, iterations: int) -> list[tuple[str, Tensor]]:
+def trained(config: RlConfig, iterations: int) -> list[tuple[str, Tensor]]:
     """The policy at first, and after that many iterations: a name and theta [P] of each, on the configured device."""
-    setting = make_setting(config)
+    setting = make_rl_setting(config)
     checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(choose_device(config.device))
     thetas = [("untrained", checkpoint.state["theta"])]
     while checkpoint.iteration < iterations:
@@ -168,7 +169,7 @@ def trained(config: Config, iterations: int) -> list[tuple[str, Tensor]]:
     return [*thetas, (f"after {iterations} iterations", checkpoint.state["theta"])] if iterations else thetas
 
 
-def rows_of(config: Config, options: Options) -> list[dict[str, Any]]:
+def rows_of(config: RlConfig, options: Options) -> list[dict[str, Any]]:
     """Every policy of a family, by number of episodes."""
     rows = []
     for policy, theta in trained(config, options.iterations):

@@ -25,7 +25,7 @@ from maml_rl.meta.meta_objective import MetaObjective, meta_objective
 from maml_rl.meta.meta_step import TrustRegionOptions
 from maml_rl.meta.trust_region import trust_region_step
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.wiring import choose_device
+from maml_rl.options.parts import choose_device
 from maml_rl.rl.losses import importance_ratio, policy_gradient
 from maml_rl.rl.samples import Samples
 from tests.maml_rl.given_problem import GivenProblem

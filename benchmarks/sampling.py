@@ -17,8 +17,9 @@ from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import choose_device, choose_physics, make_family, make_simulations
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.parts import choose_device
+from maml_rl.options.rl_wiring import choose_physics, make_family, make_simulations
 from maml_rl.rl.sampler import collect
 
 
@@ -37,7 +38,7 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     device = choose_device(options.device)
     values = {"env": options.env, "variant": variant}
     values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
-    config = configure(Config(), values | {"device": options.device, "physics": options.physics})
+    config = configure(RlConfig(), values | {"device": options.device, "physics": options.physics})
     family = make_family(config)
     make_physics = choose_physics(config)
     simulations = make_simulations(config, family, make_physics)

@@ -9,7 +9,7 @@ import tyro
 from benchmarks import iteration
 from benchmarks.measure import machine
 from maml_rl.machine.threads import use_threads
-from maml_rl.options.wiring import choose_device
+from maml_rl.options.parts import choose_device
 
 
 @dataclass(frozen=True)

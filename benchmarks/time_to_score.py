@@ -24,8 +24,9 @@ from maml_rl.envs.errors import FamilyError
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.meta.algorithm import State
-from maml_rl.options.config import Config
-from maml_rl.options.wiring import Setting, choose_device, make_setting
+from maml_rl.options.config import RlConfig
+from maml_rl.options.parts import choose_device
+from maml_rl.options.rl_wiring import RlSetting, make_rl_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
@@ -59,18 +60,18 @@ def timed(device: torch.device, function: Callable[[], Any]) -> tuple[Any, float
     return result, time.perf_counter() - start
 
 
-def validate(setting: Setting, state: State) -> list[float]:
+def validate(setting: RlSetting, state: State) -> list[float]:
     """Mean returns over the validation tasks, before adaptation and after one gradient step."""
     config = setting.config
     tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
-    rollouts = setting.rollouts(tasks, Draws(Purpose.VALIDATION_EPISODES, config.seed))
+    rollouts = setting.problem(tasks, Draws(Purpose.VALIDATION_EPISODES, config.seed))
     return adapt_and_roll_out(setting.algorithm, state, rollouts, 1).returns().nanmean(dim=1).tolist()
 
 
-def measure(config: Config, score: float, max_seconds: float, every: int) -> dict[str, Any]:
+def measure(config: RlConfig, score: float, max_seconds: float, every: int) -> dict[str, Any]:
     """Train until a validation reaches the score, or the time or the iterations are over; these get a last one."""
     device = choose_device(config.device)
-    setting, held_out = make_setting(config), make_setting(replace(config, num_tasks=VALIDATION_TASKS))
+    setting, held_out = make_rl_setting(config), make_rl_setting(replace(config, num_tasks=VALIDATION_TASKS))
     checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(device)
 
     seconds = validation_seconds = 0.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from maml_rl import envs
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import Config
+from maml_rl.options.config import RlConfig
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
 
@@ -15,7 +15,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(argv[:at]), list(argv[at + 1 :])
 
 
-def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]) -> Config:
+def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]) -> RlConfig:
     """What maml_rl.train would train with: preset < `given` < `flags`.
 
     given: options by name. None is left to the preset, and so is `physics` if MuJoCo does not simulate the family.

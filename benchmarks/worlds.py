@@ -21,8 +21,9 @@ from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import one_torch_thread, use_threads
 from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import choose_device, choose_physics, make_family
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.parts import choose_device
+from maml_rl.options.rl_wiring import choose_physics, make_family
 from maml_rl.rl.sampler import collect
 
 WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
@@ -47,7 +48,7 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
     device = choose_device(options.device)
     num_tasks, episodes = (worlds // 20, 20) if worlds >= 20 else (1, worlds)
     values = {"env": options.env, "variant": options.variant, "num_tasks": num_tasks, "episodes_per_task": episodes}
-    config = configure(Config(), values | {"device": options.device, "physics": options.physics})
+    config = configure(RlConfig(), values | {"device": options.device, "physics": options.physics})
     family = make_family(config)
     env = family.simulate(num_tasks, episodes, make_physics=choose_physics(config))
     assert isinstance(env, MujocoSimulation), "a family of MuJoCo's"

@@ -1,4 +1,4 @@
-"""Model-agnostic meta-learning for reinforcement learning (Finn, Abbeel & Levine 2017).
+"""Model-agnostic meta-learning for reinforcement learning, regression and few-shot classification (Finn et al. 2017).
 
 The public interface is this file's exports, `load`, `adapt`, `roll_out`, and their results. Importing it
 registers the families with Gymnasium.
@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 from maml_rl.envs.gymnasium_registry import register
 
 if TYPE_CHECKING:
-    from maml_rl.meta_policy import MetaPolicy, adapt, load, roll_out
+    from maml_rl.interface.adapting import adapt
+    from maml_rl.interface.loading import load
+    from maml_rl.interface.meta_model import MetaModel
+    from maml_rl.interface.meta_policy import MetaPolicy, roll_out
     from maml_rl.rl.trajectories import Trajectories
 
 register()
 
 _MODULES = {
-    "MetaPolicy": "meta_policy",
+    "MetaModel": "interface.meta_model",
+    "MetaPolicy": "interface.meta_policy",
     "Trajectories": "rl.trajectories",
-    "adapt": "meta_policy",
-    "load": "meta_policy",
-    "roll_out": "meta_policy",
+    "adapt": "interface.adapting",
+    "load": "interface.loading",
+    "roll_out": "interface.meta_policy",
 }
-__all__ = ["MetaPolicy", "Trajectories", "adapt", "load", "roll_out"]
+__all__ = ["MetaModel", "MetaPolicy", "Trajectories", "adapt", "load", "roll_out"]
 
 
 def __getattr__(name: str) -> Any:

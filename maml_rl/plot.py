@@ -17,7 +17,7 @@ from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.command import exit_status
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.options.config import Config, flat, names_marked
-from maml_rl.options.output_file import check_output
+from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.runs.directory import read_run
 from maml_rl.schema.errors import UsageError
@@ -27,10 +27,9 @@ from maml_rl.schema.help_page import print_help
 
 PROG = "python -m maml_rl.plot"
 DESCRIPTION = (
-    "Plot run directories (return before and after adaptation against env steps) and evaluation JSON files "
-    "(return against gradient steps, or of rl2 episodes)."
+    "Plot run directories (return before and after adaptation against env steps, of data sets accuracy or loss against "
+    "iterations) and evaluation JSON files (the same against gradient steps, or of rl2 episodes)."
 )
-SUFFIXES = [".png", ".pdf", ".svg"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
     if not options.runs:
         raise UsageError("got no run and no evaluation, allowed: one or more; see --help")
     if options.output is None:
-        raise UsageError("--output: got nothing, allowed: a file that ends in " + ", ".join(SUFFIXES))
-    check_output("--output", options.output, SUFFIXES)
+        raise UsageError("--output: got nothing, allowed: a file that ends in " + ", ".join(FIGURES))
+    check_output("--output", options.output, FIGURES)
     return options.runs, options.output
 
 
@@ -70,13 +69,14 @@ def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str,
     families: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
     for experiment, group in groups.items():
         options = dict(experiment)
+        tasks = "data" if "data" in options else "env"
         alike = [
-            each for each in map(dict, groups) if all(each[name] == options[name] for name in ("env", "algorithm"))
+            each for each in map(dict, groups) if all(each.get(name) == options[name] for name in (tasks, "algorithm"))
         ]
         differing = [name for name in options if len({str(each[name]) for each in alike}) > 1]
         words = [options["algorithm"]] if len(algorithms) > 1 else []
         label = ", ".join(words + [f"{name} {options[name]}" for name in differing])
-        families.setdefault(options["env"], {})[label] = group
+        families.setdefault(options[tasks], {})[label] = group
     return families
 
 

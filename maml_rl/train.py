@@ -1,6 +1,7 @@
-"""Meta-train a policy: the command.
+"""Meta-train a policy, a regressor or a classifier: the command.
 
 python -m maml_rl.train --env halfcheetah-vel
+python -m maml_rl.train --data omniglot --ways 5 --shots 1
 """
 
 import signal
@@ -10,7 +11,6 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import contextlib
-import dataclasses
 import os
 import sys
 import time
@@ -23,18 +23,25 @@ from maml_rl.machine.ranks import RankLost, Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.options.command_line import Source, parse_command_line
-from maml_rl.options.config import Config, flat
+from maml_rl.options.config import Config, RlConfig, flat
 from maml_rl.options.list_algorithms import algorithms
+from maml_rl.options.list_data import data_sets
 from maml_rl.options.list_families import families
-from maml_rl.options.wiring import choose_device, make_setting
+from maml_rl.options.parts import choose_device
+from maml_rl.options.wiring import make_setting
 from maml_rl.runs.loop import train
 from maml_rl.runs.opening import open_run
+from maml_rl.runs.progress import said_in_tenths
 from maml_rl.runs.record import RunRecord
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
+from maml_rl.supervised.catalogue import DATA_SETS
 
 PROG = "python -m maml_rl.train"
-DESCRIPTION = f"Meta-train a policy. Families of tasks: {', '.join(envs.ENVS)}."
+DESCRIPTION = (
+    f"Meta-train a policy, a regressor or a classifier. Families of tasks for --env: {', '.join(envs.ENVS)}. "
+    f"Data sets for --data: {', '.join(DATA_SETS)}, a folder of pictures."
+)
 
 
 def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
@@ -42,7 +49,10 @@ def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     with ranks.together():
         config, source = parse_command_line(argv, PROG, DESCRIPTION, list(envs.ENVS))
     if source.list_envs:
+        assert isinstance(config, RlConfig)
         print(families(config.variant))
+    elif source.list_data:
+        print(data_sets())
     elif source.list_algorithms:
         print(algorithms())
     else:
@@ -63,8 +73,9 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks) ->
     num_threads = config.num_threads or max(1, num_cpus() // ranks.local_size)
     use_threads(num_threads)
     with ranks.together(), signals.interruptible():
-        setting = make_setting(dataclasses.replace(config, num_threads=num_threads), ranks)
-        setting = dataclasses.replace(setting, config=config)
+        setting = make_setting(
+            config, ranks, num_threads, said_in_tenths() if ranks.is_first else lambda done, of: None
+        )
         setting.try_out()
     with contextlib.ExitStack() as held:
         run_dir, checkpoint = None, None

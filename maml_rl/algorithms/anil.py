@@ -12,7 +12,6 @@ from maml_rl.meta.inner_loop import EstimatorOptions, Inner, InnerOptions, inner
 from maml_rl.meta.meta_step import OuterStepOptions, first_moments, meta_step
 from maml_rl.meta.problem import Problem
 from maml_rl.models.model import Model, chosen_parameters
-from maml_rl.models.policies import MlpPolicy
 from maml_rl.schema.bounds import Count
 from maml_rl.schema.errors import UsageError
 
@@ -27,11 +26,11 @@ class AnilOptions(InnerOptions, EstimatorOptions, OuterStepOptions):
     """Whether the inner loop adapts the parameters that are of no layer too: a Gaussian's log standard deviations."""
 
 
-def with_head(policy: MlpPolicy, options: AnilOptions) -> MlpPolicy:
-    """The policy. Raises UsageError if the head has more layers than it."""
-    if options.head_layers > len(policy.layers):
-        raise UsageError(f"--head-layers: got {options.head_layers}, allowed: up to {len(policy.layers)}, all layers")
-    return policy
+def with_head(model: Model, options: AnilOptions) -> Model:
+    """The model. Raises UsageError if the head has more layers than it."""
+    if options.head_layers > len(model.layers):
+        raise UsageError(f"--head-layers: got {options.head_layers}, allowed: up to {len(model.layers)}, all layers")
+    return model
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from maml_rl.algorithms.reptile import Reptile, ReptileOptions
 from maml_rl.algorithms.rl2 import Rl2, Rl2Options, with_gru
 from maml_rl.envs import Family, OracleFamily, TrialFamily
 from maml_rl.meta.algorithm import Algorithm
-from maml_rl.models.policies import MlpPolicy
-from maml_rl.models.policy import Policy
+
+BOTH = ("env", "data")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Entry:
     summary: str
     source: str
     wrap: Callable[[Family], Family] = lambda family: family  # the family that it is trained on, from the one named
-    model: Callable[[MlpPolicy, Any], Policy] = lambda policy, options: policy  # the policy that it trains, likewise
+    model: Callable[[Any, Any], Any] = lambda model, options: model  # the model that it trains, likewise
+    sides: tuple[str, ...] = ("env",)  # "env", reinforcement learning, and "data", supervised learning
     step: str = "gradient step"  # by which it adapts, in words
     step_size: str = "--inner-lr"  # the option to lower if a policy diverges
     # Steps of adaptation that an evaluation takes unless told otherwise; None for as many as training takes.
@@ -39,23 +40,33 @@ class Entry:
 
 
 ALGORITHMS: dict[str, Entry] = {
-    "maml": Entry(Maml, MamlOptions, "an initialisation from which gradient steps adapt", "Finn et al. 2017"),
-    "fomaml": Entry(Fomaml, FomamlOptions, "the same, without second derivatives", "Finn et al. 2017"),
+    "maml": Entry(
+        Maml, MamlOptions, "an initialisation from which gradient steps adapt", "Finn et al. 2017", sides=BOTH
+    ),
+    "fomaml": Entry(Fomaml, FomamlOptions, "the same, without second derivatives", "Finn et al. 2017", sides=BOTH),
     "e_maml": Entry(EMaml, EMamlOptions, "explores before it adapts, for what comes after", "Stadie et al. 2018"),
     "promp": Entry(Promp, PrompOptions, "a clipped outer loss, by steps of Adam", "Rothfuss et al. 2019"),
     "lvc": Entry(Lvc, LvcOptions, "MAML with a meta-gradient of low variance", "Rothfuss et al. 2019"),
     "dice": Entry(Dice, DiceOptions, "MAML with an unbiased meta-gradient", "Foerster et al. 2018"),
-    "reptile": Entry(Reptile, ReptileOptions, "towards where some steps on each task lead", "Nichol et al. 2018"),
-    "anil": Entry(Anil, AnilOptions, "only the last layer adapts", "Raghu et al. 2020", model=with_head),
+    "reptile": Entry(
+        Reptile, ReptileOptions, "towards where some steps on each task lead", "Nichol et al. 2018", sides=BOTH
+    ),
+    "anil": Entry(Anil, AnilOptions, "only the last layer adapts", "Raghu et al. 2020", model=with_head, sides=BOTH),
     "meta_sgd": Entry(
         MetaSgd,
         MetaSgdOptions,
         "every parameter's step size is learned",
         "Li et al. 2017",
         step_size="--max-init-lr",
+        sides=BOTH,
     ),
     "cavia": Entry(
-        Cavia, CaviaOptions, "only a context beside the observation adapts", "Zintgraf et al. 2019", model=with_context
+        Cavia,
+        CaviaOptions,
+        "only a context beside the observation adapts",
+        "Zintgraf et al. 2019",
+        model=with_context,
+        sides=BOTH,
     ),
     "rl2": Entry(
         Rl2,
@@ -68,7 +79,9 @@ ALGORITHMS: dict[str, Entry] = {
         step_size="--meta-lr",
         evaluation_steps=None,
     ),
-    "pretrain": Entry(Pretrain, PretrainOptions, "one policy for all tasks, fine-tuned in tests", "Finn et al. 2017"),
+    "pretrain": Entry(
+        Pretrain, PretrainOptions, "one policy for all tasks, fine-tuned in tests", "Finn et al. 2017", sides=BOTH
+    ),
     "oracle": Entry(
         Pretrain,
         PretrainOptions,

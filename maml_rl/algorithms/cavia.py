@@ -15,7 +15,9 @@ from maml_rl.meta.meta_step import OuterStepOptions, first_moments, meta_step
 from maml_rl.meta.problem import Problem
 from maml_rl.models.model import Model, chosen_parameters
 from maml_rl.models.policies import MlpPolicy
+from maml_rl.models.regressor import MlpRegressor
 from maml_rl.schema.bounds import Within
+from maml_rl.schema.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,11 @@ class CaviaOptions(InnerOptions, EstimatorOptions, OuterStepOptions):
     """Numbers in the context (the paper: 5 for navigation, 50 for half-cheetahs). Without any nothing adapts."""
 
 
-def with_context(policy: MlpPolicy, options: CaviaOptions) -> MlpPolicy:
-    """The policy with a context beside its observations."""
-    return dataclasses.replace(policy, context_size=options.context_size)
+def with_context(model: Model, options: CaviaOptions) -> Model:
+    """The model with a context beside its inputs. Raises UsageError for one of pictures, which takes none."""
+    if not isinstance(model, MlpPolicy | MlpRegressor):
+        raise UsageError("--algorithm: got 'cavia' for a model of pictures, allowed: for policies and regressions")
+    return dataclasses.replace(model, context_size=options.context_size)
 
 
 @dataclass(frozen=True)

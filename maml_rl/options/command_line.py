@@ -13,17 +13,28 @@ from typing import Any
 import gymnasium
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.options.config import Config, annotations_of, configure, flat, names_marked
+from maml_rl.options.config import (
+    Config,
+    DataConfig,
+    RlConfig,
+    annotations_of,
+    beginning,
+    configure,
+    flat,
+    names_marked,
+)
+from maml_rl.options.data_options import DataOptions
 from maml_rl.options.list_algorithms import algorithms
 from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.rl_options import RlOptions
 from maml_rl.options.shipped import found
-from maml_rl.options.yaml_file import load_yaml, read_yaml
-from maml_rl.schema.errors import UsageError, nearest
+from maml_rl.options.training import Training
+from maml_rl.options.yaml_file import NAMING, load_stored, read_yaml
+from maml_rl.schema.errors import UsageError, nearest, shown
 from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import option_name, read_flags
 from maml_rl.schema.help_page import print_help
-
-NAMING = ("env", "variant", "algorithm")  # the options that choose the preset, and what it is read for
+from maml_rl.supervised.catalogue import DATA_SETS
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class Source:
     """Run directory to go on with, from its last checkpoint and with its options."""
     list_envs: bool = False
     """Print the families of tasks, as --variant has them, and stop."""
+    list_data: bool = False
+    """Print the data sets, and stop."""
     list_algorithms: bool = False
     """Print the algorithms, and stop."""
 
@@ -55,16 +68,21 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
     sources = [field.name for field in dataclasses.fields(Source)]
     try:
         kinds = dict.fromkeys(entry.options for entry in ALGORITHMS.values())
-        flags = read_flags([token for token in argv if token not in ("-h", "--help")], Config, *kinds, Source)
+        given = [token for token in argv if token not in ("-h", "--help")]
+        flags = read_flags(given, RlConfig, DataConfig, *kinds, Source)
         source = Source(**{name: value for name, value in flags.items() if name in sources})
         options = {name: value for name, value in flags.items() if name not in sources}
+        if "data" in options:
+            options["data"] = _place_of(options["data"], "--data")
         base = _base(options, source, envs)
     except UsageError:
         if not asks_for_help:
             raise
-        options, source, base = {}, Source(), Config()
+        options, source, base = {}, Source(), RlConfig()
     if asks_for_help:
-        parts = {"training": base, base.algorithm: base.algorithm_options, "run": Source()}
+        of_side = RlOptions if isinstance(base, RlConfig) else DataOptions
+        tasks, training = (_part(base, kind) for kind in (of_side, Training))
+        parts = {"tasks": tasks, "training": training, base.algorithm: base.algorithm_options, "run": Source()}
         print_help(parts, prog, description, {"algorithm": [*algorithms().splitlines()[1:], ""]})
     config = configure(base, options, option_name)
     unused = next((name for name in getattr(config.algorithm_options, "without_effect", []) if name in options), None)
@@ -73,10 +91,15 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
     return config, source
 
 
+def _part(config: Config, kind: type) -> Any:
+    """The options of a configuration that a dataclass has."""
+    return kind(**{field.name: getattr(config, field.name) for field in dataclasses.fields(kind)})
+
+
 def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
-    """The configuration below the flags. Raises UsageError if flags, files and families do not go together."""
-    if source.list_envs or source.list_algorithms:
-        return Config()
+    """The configuration below the flags. Raises UsageError if flags, files, families and data do not go together."""
+    if source.list_envs or source.list_algorithms or source.list_data:
+        return RlConfig()
     if source.resume is not None:
         return _resumed(flags, source, source.resume, envs)
     file = found(source.config) if source.config else None
@@ -85,20 +108,36 @@ def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
     def in_file(name: str) -> str:
         return f"{file}: {name}"
 
-    named = configure(Config(), {name: given[name] for name in NAMING if name in given}, in_file)
+    named = {name: values[name] for values in (given, flags) for name in NAMING if name in values}
+    if "env" in named and "data" in named:
+        raise UsageError("--data: not allowed with --env: a run learns from the one or the other")
+    begun = configure(beginning(named), {name: given[name] for name in NAMING if name in given}, in_file)
     # The file's algorithm, MAML if it names none, is overruled, and with it the options that only that one has.
-    trained = flags.get("algorithm", named.algorithm)
-    if trained != named.algorithm and trained in ALGORITHMS:
-        own, others = annotations_of(trained), annotations_of(named.algorithm)
+    trained = flags.get("algorithm", begun.algorithm)
+    if trained != begun.algorithm and trained in ALGORITHMS:
+        own, others = (annotations_of(each, type(begun)) for each in (trained, begun.algorithm))
         given = {name: value for name, value in given.items() if name in own or name not in others}
     given |= {name: flags[name] for name in flags if name == "algorithm"}
-    env, variant = flags.get("env", named.env), flags.get("variant", named.variant)
+    if isinstance(begun, RlConfig):
+        return _of_family(begun, given, flags, source, envs, str(file))
+    if "data" in given:
+        given["data"] = _place_of(begun.data, in_file("data"))
+    data = flags.get("data") or given["data"]
+    base = load_preset(DataConfig(data=data), source.preset, DATA_SETS, given.get("algorithm"))
+    return configure(configure(base, given, in_file), {"data": data})
+
+
+def _of_family(
+    begun: RlConfig, given: dict[str, Any], flags: dict[str, Any], source: Source, envs: Sequence[str], file: str
+) -> Config:
+    """`_base` of a family: its preset, and above it the options that are given in the file."""
+    env, variant = flags.get("env", begun.env), flags.get("variant", begun.variant)
     _check_env(env, envs, "--env" if "env" in flags else f"{file}: env")
     preset = source.preset if source.preset is not None or variant == "maml" else variant
     if source.preset is None and preset is not None and preset not in preset_names([env]):
         raise UsageError(f"--variant: got {variant!r}, allowed for {env}: maml")
-    base = load_preset(env, preset, envs, given.get("algorithm"))
-    above = configure(base, given, in_file)
+    base = load_preset(RlConfig(env=env), preset, envs, given.get("algorithm"))
+    above = configure(base, given, lambda name: f"{file}: {name}")
     variant = flags.get("variant", above.variant)
     if variant != base.variant:
         label = "--variant" if "variant" in flags else f"{file}: variant"
@@ -114,14 +153,27 @@ def _resumed(flags: dict[str, Any], source: Source, run_dir: Path, envs: Sequenc
     path = run_dir / "config.yaml"
     if not os.path.isfile(path):  # unlike Path.is_file, false for a name that is too long
         raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
-    base = load_yaml(path, Config(), option="--resume", stored=True)
+    base = load_stored(path, option="--resume")
     free, own = names_marked(base, Mark.FREE_ON_RESUME), flat(base)
     for name, value in flags.items():
         if name in own and value != own[name] and name not in free:
             allowed = f"allowed: {own[name]!r}, as the run began"
             raise UsageError(f"{option_name(name)}: got {value!r} with --resume, {allowed}")
-    _check_env(base.env, envs, f"{path}: env")
+    if isinstance(base, RlConfig):
+        _check_env(base.env, envs, f"{path}: env")
+    else:
+        _place_of(base.data, f"{path}: data")
     return base
+
+
+def _place_of(data: str, label: str) -> str:
+    """The name of a data set as it is, and the absolute path of a folder. Raises UsageError if it is neither."""
+    if data in DATA_SETS:
+        return data
+    if not os.path.isdir(data):
+        allowed = f"{', '.join(DATA_SETS)}, or a folder of pictures{nearest(data, DATA_SETS)}"
+        raise UsageError(f"{label}: got {shown(data)}, allowed: {allowed}")
+    return os.path.abspath(data)
 
 
 def _check_env(env: str, envs: Sequence[str], label: str) -> None:

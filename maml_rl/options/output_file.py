@@ -8,6 +8,8 @@ from pathlib import Path
 
 from maml_rl.schema.errors import UsageError, nearest
 
+FIGURES = [".png", ".pdf", ".svg"]  # the kinds of figures
+
 
 def check_output(option: str, path: Path, suffixes: Sequence[str]) -> None:
     """Raise UsageError, naming the option, unless a file of that name could be written and has one of the endings."""

@@ -9,7 +9,7 @@ from maml_rl.envs import Family
 from maml_rl.machine.memory import free_memory
 from maml_rl.machine.threads import num_cpus
 from maml_rl.models.policy import Policy
-from maml_rl.options.config import Config
+from maml_rl.options.config import RlConfig
 from maml_rl.schema.errors import UsageError
 
 STATES = (
@@ -18,7 +18,7 @@ STATES = (
 SIMULATION = 5_000  # bytes of a MuJoCo simulation; 7,000 to 15,000 were measured
 
 
-def check_size(config: Config, family: Family, model: Policy, num_tasks: int, device: torch.device) -> None:
+def check_size(config: RlConfig, family: Family, model: Policy, num_tasks: int, device: torch.device) -> None:
     """Raise UsageError if the episodes and parameters of `num_tasks` tasks cannot fit into the memory that is free."""
     needed, free = bytes_needed(config, family, model, num_tasks), free_memory(device)
     if needed > free:
@@ -28,7 +28,7 @@ def check_size(config: Config, family: Family, model: Policy, num_tasks: int, de
         raise UsageError(f"got {sizes}, which take {needed / 1e9:.3g} GB or more, allowed: {allowed}")
 
 
-def bytes_needed(config: Config, family: Family, model: Policy, num_tasks: int) -> int:
+def bytes_needed(config: RlConfig, family: Family, model: Policy, num_tasks: int) -> int:
     """What an iteration holds at the same time, at least.
 
     Simulations, episodes along the inner loop or of a trial, parameters, and the baselines' normal equations, one for

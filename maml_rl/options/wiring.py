@@ -1,190 +1,86 @@
-"""The objects that a configuration stands for: its families, its model, its algorithm, its device."""
+"""The objects that a configuration stands for, whichever side it is of."""
 
 import dataclasses
-import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
-from maml_rl import envs
-from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.envs import Family, Simulation
-from maml_rl.envs.physics.contract import MakePhysics
-from maml_rl.machine.keys import Draws, Purpose, keyed
-from maml_rl.machine.ranks import ALONE, Ranks
-from maml_rl.machine.stopwatch import Stopwatch
-from maml_rl.machine.threads import num_cpus
-from maml_rl.meta.algorithm import Algorithm, State
-from maml_rl.meta.task_mean import TaskMean
-from maml_rl.models.policies import MlpPolicy
-from maml_rl.models.policy import Policy
-from maml_rl.options.config import Config, flat
-from maml_rl.options.size import check_size
-from maml_rl.rl.rollouts import Rollouts
-from maml_rl.schema.errors import UsageError
+from maml_rl.machine.keys import Draws, Purpose
+from maml_rl.machine.ranks import Ranks
+from maml_rl.meta.algorithm import Algorithm, Metrics, State
+from maml_rl.models.model import Model
+from maml_rl.options.config import Config, RlConfig
+from maml_rl.options.data_wiring import make_data_setting
+from maml_rl.options.rl_wiring import make_rl_setting
+from maml_rl.reports.measure import Measure
 
 
-@dataclass(frozen=True)
-class Setting:
-    """The objects that a configuration stands for, on one rank."""
+class Setting(Protocol):
+    """The part of a setting, on one rank, that a run relies on: `RlSetting` and `DataSetting`."""
 
-    config: Config
-    family: Family
-    simulations: Sequence[Simulation]  # for this rank's share of the tasks, one part after another
-    model: Policy
-    algorithm: Algorithm
-    ranks: Ranks = ALONE
+    @property
+    def config(self) -> Config: ...
+    @property
+    def model(self) -> Model: ...
+    @property
+    def algorithm(self) -> Algorithm: ...
+    @property
+    def ranks(self) -> Ranks: ...
+    @property
+    def measure(self) -> Measure:
+        """What validation and evaluation measure."""
+        ...
 
     @property
     def evaluation_steps(self) -> int:
         """Steps of adaptation that an evaluation takes unless told otherwise."""
-        steps = ALGORITHMS[self.config.algorithm].evaluation_steps
-        return self.algorithm.trained_steps if steps is None else steps
+        ...
 
     @property
     def outer_step_size(self) -> str:
         """The option to lower if an update diverges."""
-        own = flat(self.config)
-        return "--meta-lr" if "meta_lr" in own and own.get("outer_step") != "trust-region" else "--max-kl"
+        ...
 
     @property
     def step(self) -> str:
         """The word for a step of adaptation."""
-        return ALGORITHMS[self.config.algorithm].step
-
-    def rollouts(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = lambda part: None) -> Rollouts:
-        """The problem of some tasks [M, ...], as many as the simulations have.
-
-        announce: told the name of each part of the work as it begins.
-        """
-        config = self.config
-        return Rollouts(
-            self.model,
-            self.family,
-            self.simulations,
-            tasks,
-            draws,
-            config.horizon,
-            config.discount,
-            config.gae_lambda,
-            TaskMean(config.num_tasks, self.ranks.sum),
-            keyed(Purpose.ALGORITHM, draws.seed, draws.iteration).streams(1)[0],
-            draws.iteration / max(1, config.iterations),
-            Stopwatch(announce),
-            step=self.step,
-            step_size=ALGORITHMS[config.algorithm].step_size,
-            outer_step_size=self.outer_step_size,
-            trained_steps=self.algorithm.trained_steps,
-        )
-
-    def try_out(self) -> None:
-        """Begin an episode of the first tasks. Raises what a user's environment raises in its first steps."""
-        config = self.config
-        tasks = self.family.sample_tasks(config.num_tasks, keyed(Purpose.TASKS, config.seed))
-        tasks, draws = tasks[self.ranks.share(config.num_tasks)], Draws(Purpose.EPISODES, config.seed)
-        first = 0
-        for simulation in self.simulations:
-            simulation.reset(tasks[first : first + simulation.num_tasks], draws.phase().from_task(first))
-            first += simulation.num_tasks
+        ...
 
     def initial_state(self) -> State:
         """The state of a new run."""
-        return self.algorithm.init(self.model, keyed(Purpose.INITIAL_PARAMETERS, self.config.seed))
+        ...
+
+    def try_out(self) -> None:
+        """Raise what would end the run in its first steps."""
+        ...
+
+    def sample_tasks(self, purpose: Purpose, iteration: int = 0) -> Tensor:
+        """The tasks [M, ...] of an iteration, those of all ranks."""
+        ...
+
+    def problem(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = ...) -> Any:
+        """The `maml_rl.meta.problem.Problem` of this rank's tasks. announce: told each part of the work."""
+        ...
+
+    def metrics(self, problem: Any, theta: Tensor, /) -> Metrics:
+        """The metrics of an iteration's problem; theta [P]: the new parameters. None at all if they are not due."""
+        ...
+
+    def scores(self, state: State, tasks: Tensor, draws: Draws, steps: int) -> Tensor:
+        """[K + 1, M], the measure on the tasks before adaptation and after each of the steps."""
+        ...
 
 
-def make_setting(config: Config, ranks: Ranks = ALONE, family: Family | None = None) -> Setting:
-    """Build the objects of a configuration. Raises the errors of `make_family`, `choose_physics` and `check_size`.
+def make_setting(
+    config: Config, ranks: Ranks, num_threads: int, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Setting:
+    """Build the objects of a configuration. Raises UsageError, and what a user's environment raises.
 
-    family: as `make_family` gave it before, if it did: a user's class may take its time.
+    num_threads: of the physics, in place of the configured number, which may be 0. progress: told how many of how many
+    pictures have been read.
     """
-    make_physics = choose_physics(config)  # if it cannot be, that is said before a user's class is imported
-    share = ranks.share(config.num_tasks)
-    family = family or make_family(config)
-    model = make_model(config, family)
-    own = dataclasses.replace(config, num_tasks=share.stop - share.start)
-    device = choose_device(config.device)
-    sharing = ranks.local_size if device.type == "cpu" else 1  # ranks in the same memory
-    check_size(config, family, model, own.num_tasks * sharing, device)
-    simulations = make_simulations(own, family, make_physics)
-    return Setting(config, family, simulations, model, make_algorithm(config), ranks)
-
-
-def make_family(config: Config) -> Family:
-    """The family that the algorithm is trained on. Raises maml_rl.envs.errors.FamilyError if it cannot be."""
-    return ALGORITHMS[config.algorithm].wrap(envs.make_family(config.env, config.variant, config.num_tasks))
-
-
-def make_algorithm(config: Config) -> Algorithm:
-    """The algorithm, with its options."""
-    return ALGORITHMS[config.algorithm].make(config.algorithm_options)
-
-
-def make_simulations(config: Config, family: Family, make_physics: MakePhysics | None) -> list[Simulation]:
-    """Room for all tasks of an iteration: in two parts with half of the threads each, if that is faster.
-
-    The policy of one part is then computed while the other is in the physics. Neither a part's results nor the
-    number of parts depend on the number of threads. make_physics: as of `choose_physics`.
-    """
-    num_threads = config.num_threads or num_cpus()
-    whole = family.simulate(config.num_tasks, config.episodes_per_task, num_threads, make_physics)
-    if not whole.overlaps or config.num_tasks == 1:
-        return [whole]
-    half = config.num_tasks // 2
-    return [
-        family.simulate(num_tasks, config.episodes_per_task, max(1, num_threads // 2), make_physics)
-        for num_tasks in (config.num_tasks - half, half)
-    ]
-
-
-def make_model(config: Config, family: Family) -> Policy:
-    """The policy of the configured size, for the family's observations and kind of actions, as the algorithm has it."""
-    policy = MlpPolicy(
-        family.observation_size,
-        family.action_size,
-        config.hidden_sizes,
-        config.nonlinearity,
-        config.init_log_std,
-        config.min_log_std,
-        config.output_scale,
-        family.choices,
-    )
-    return ALGORITHMS[config.algorithm].model(policy, config.algorithm_options)
-
-
-def choose_physics(config: Config) -> MakePhysics | None:
-    """A constructor of MuJoCo Warp's physics on the device; None for the CPU's. Raises UsageError if it cannot be."""
-    if config.physics == "cpu":
-        return None
-    device = choose_device(config.device)
-    if device.type == "cuda":  # of several ranks each has set its own
-        device = torch.device("cuda", torch.cuda.current_device())
-    installed = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
-    if config.physics == "auto" and not (device.type == "cuda" and installed and envs.has_physics(config.env)):
-        return None
-    if not envs.has_physics(config.env):
-        reason = f"{config.env} has no physics of MuJoCo's"
-        raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
-    if not installed:
-        reason = "MuJoCo Warp is not installed: pip install '.[gpu]'"
-        raise UsageError(f"--physics: got {config.physics!r}, allowed here: auto, cpu ({reason})")
-    from maml_rl.envs.physics.warp import WarpPhysics  # Warp takes seconds to import
-
-    return partial(WarpPhysics, device=device, contacts=config.warp_contacts, constraints=config.warp_constraints)
-
-
-def choose_device(device: str, local_rank: int = 0, local_size: int = 1) -> torch.device:
-    """Resolve "auto". Raises UsageError for "cuda" without CUDA, and unless each rank of this machine has a device."""
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "cuda" and not available:
-        raise UsageError("--device: got 'cuda', allowed here: auto, cpu (PyTorch finds no CUDA device)")
-    if device == "cpu" or not available:
-        return torch.device("cpu")
-    if available < local_size:
-        allowed = f"at most {available} on this machine, one for each CUDA device; or --device cpu"
-        raise UsageError(f"torchrun --nproc-per-node: got {local_size}, allowed: {allowed}")
-    if local_size > 1:
-        torch.cuda.set_device(local_rank)
-    return torch.device("cuda", local_rank)
+    if not isinstance(config, RlConfig):
+        return make_data_setting(config, ranks, progress)
+    setting = make_rl_setting(dataclasses.replace(config, num_threads=num_threads), ranks)
+    return dataclasses.replace(setting, config=config)

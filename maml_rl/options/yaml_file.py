@@ -6,17 +6,23 @@ from typing import Any
 import yaml
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.options.config import Config, configure, flat
+from maml_rl.options.config import Config, beginning, configure, flat
+from maml_rl.options.rl_options import RlOptions
+from maml_rl.options.training import Training
 from maml_rl.schema.documents import DocumentError, parse_yaml, read_text
 from maml_rl.schema.errors import UsageError, nearest, shown
 
+# The options that name the tasks and the algorithm: they choose the preset, and what it is read for.
+NAMING = ("env", "variant", "data", "algorithm")
 
-def load_yaml(path: Path, base: Config, option: str = "--config", stored: bool = False) -> Config:
-    """`base` below the options in a YAML file. Raises UsageError if it cannot be read, parsed or understood.
 
-    stored: whether a run wrote the file, maybe one of an earlier version: options of other algorithms are passed over.
+def load_stored(path: Path, option: str) -> Config:
+    """The configuration that a run wrote into a file, maybe one of an earlier version. Raises UsageError.
+
+    Options of other algorithms are passed over.
     """
-    return configure(base, read_yaml(path, option, stored), lambda name: f"{path}: {name}", lenient=stored)
+    values = read_yaml(path, option, stored=True)
+    return configure(beginning(values), values, lambda name: f"{path}: {name}", lenient=True)
 
 
 def read_yaml(
@@ -33,12 +39,12 @@ def read_yaml(
     return _of_algorithm(_parse(text, str(path), stored), algorithm, str(path))
 
 
-def parse_config(text: str, base: Config, label: str) -> Config:
-    """`base` below the options in the YAML of a run. Raises UsageError, beginning with `label`."""
+def parse_config(text: str, label: str) -> Config:
+    """The configuration in the YAML of a run. Raises UsageError, beginning with `label`."""
     values = _parse(text, label, stored=True)
     if not values:
         raise UsageError(f"{label}: got a config without options, allowed: that of a run")
-    return configure(base, values, lambda name: f"{label}: {name}", lenient=True)
+    return configure(beginning(values), values, lambda name: f"{label}: {name}", lenient=True)
 
 
 def dump_yaml(config: Config) -> str:
@@ -68,11 +74,11 @@ def _of_algorithm(values: dict[Any, Any], algorithm: str | None, label: str) -> 
         hint = nearest(str(unknown), ALGORITHMS)
         raise UsageError(f"{label}: algorithms: got {shown(unknown)}, allowed: {', '.join(ALGORITHMS)}{hint}")
     for name, part in parts.items():
-        naming = next((each for each in ("env", "variant", "algorithm") if each in part), None)
+        naming = next((each for each in NAMING if each in part), None)
         if naming:
             raise UsageError(f"{label}: algorithms: {name}: got the option {naming}, allowed: all others")
     values = {name: value for name, value in values.items() if name != "algorithms"}
-    own = values.get("algorithm", Config.algorithm) if algorithm is None else algorithm
+    own = values.get("algorithm", Training.algorithm) if algorithm is None else algorithm
     return values | (parts.get(own, {}) if isinstance(own, str) else {})
 
 
@@ -80,7 +86,7 @@ def _present_options(values: dict[Any, Any]) -> dict[Any, Any]:
     """The options of a run of version 0.1.0 as today's: the curvature of as many steps."""
     values = dict(values)
     episodes = values.pop("curvature_episodes", None)
-    of = values.get("episodes_per_task", Config.episodes_per_task)
+    of = values.get("episodes_per_task", RlOptions.episodes_per_task)
     if isinstance(episodes, int) and isinstance(of, int) and "curvature_stride" not in values:
         values["curvature_stride"] = max(1, (of + episodes // 2) // episodes) if episodes > 0 else 1
     return values

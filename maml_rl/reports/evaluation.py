@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from maml_rl.meta.algorithm import Algorithm, State
+from maml_rl.reports.measure import RETURN, Measure
 from maml_rl.rl.rollouts import Rollouts
 from maml_rl.rl.trajectories import Trajectories
 
@@ -49,12 +50,12 @@ class Adaptation:
         return summarise(self.returns()) | {"env_steps_per_task": self.env_steps()}
 
 
-def summarise(returns: Tensor) -> dict[str, list[Any]]:
-    """Per number of steps, of returns [K + 1, M]: the mean over tasks, and its 95 % interval."""
+def summarise(values: Tensor, measure: Measure = RETURN) -> dict[str, list[Any]]:
+    """Per number of steps, of a measure's values [K + 1, M]: the mean over tasks, and its 95 % interval."""
     return {
-        "gradient_steps": list(range(len(returns))),
-        "return_mean": [float(row.mean()) for row in returns],
-        "return_ci95": [confidence_interval(row) for row in returns],
+        "gradient_steps": list(range(len(values))),
+        f"{measure.name}_mean": [float(row.mean()) for row in values],
+        f"{measure.name}_ci95": [confidence_interval(row) for row in values],
     }
 
 

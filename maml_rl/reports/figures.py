@@ -1,4 +1,4 @@
-"""Figures: return against env steps in training, and against steps of adaptation in evaluation."""
+"""Figures: learning curves of training, and of evaluation against steps of adaptation."""
 
 import io
 import warnings
@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from maml_rl.reports.measure import ACCURACY, LOSS, RETURN, Measure
 from maml_rl.schema.errors import UsageError, one_line
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers, and Tol's muted ones; markers do in grey print.
@@ -27,14 +28,16 @@ OFFSET = 0.04  # gradient steps between two policies' intervals, so that none hi
 
 Metrics = Sequence[Mapping[str, Any]]  # the lines of a metrics.jsonl
 Groups = Mapping[str, Sequence[Metrics]]  # runs that differ in their seeds alone, by a label
-Evaluation = Mapping[str, Any]  # an evaluation JSON; `step` may be its word for a step of adaptation
+# `tasks`, `measure` and `results` as of an evaluation JSON; `step` may be its word for a step of adaptation.
+Evaluation = Mapping[str, Any]
+SMOOTH = 100  # a curve of supervised learning is smoothed over a share of 1 / SMOOTH of its rows
 
 
 def figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
-    """One figure with a panel of learning curves and one of evaluations per family, if there are any.
+    """One figure with a panel of learning curves and one of evaluations per family or data set, if there are any.
 
-    learning: the groups of runs of each family, by its name. Names are text: a $ in them begins no formula. Raises
-    UsageError for more families or curves than a figure can have.
+    learning: the groups of runs of each family or data set, by its name. Names are text: a $ in them begins no formula.
+    Raises UsageError for more families or curves than a figure can have.
     """
     with rc_context({"text.parse_math": False}):
         return _figure(learning, evaluations)
@@ -50,10 +53,10 @@ def picture(drawn: Figure, suffix: str) -> bytes:
 
 
 def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
-    evaluated = list(dict.fromkeys(each["env"] for each in evaluations))
+    evaluated = list(dict.fromkeys(each["tasks"] for each in evaluations))
     panels = len(learning) + len(evaluated)
     curves = [2 * len(groups) for groups in learning.values()]
-    curves += [sum(len(each["results"]) for each in evaluations if each["env"] == env) for env in evaluated]
+    curves += [sum(len(each["results"]) for each in evaluations if each["tasks"] == name) for name in evaluated]
     for got, most, noun in (
         (panels, MAX_PANELS, "families"),
         (max(curves, default=0), MAX_CURVES, "curves of a family"),
@@ -68,28 +71,36 @@ def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -
     colours = dict(zip(labels, _cycle(COLOURS), strict=False))  # of one label the same in all panels
     for each, (env, groups) in zip(axes, learning.items(), strict=False):
         learning_curves(each, env, groups, colours)
-    for each, env in zip(axes[len(learning) :], evaluated, strict=True):
-        adaptation_curves(each, env, [one for one in evaluations if one["env"] == env])
+    for each, name in zip(axes[len(learning) :], evaluated, strict=True):
+        adaptation_curves(each, name, [one for one in evaluations if one["tasks"] == name])
     return drawn
 
 
 def learning_curves(axes: Axes, env: str, groups: Groups, colours: Mapping[str, str]) -> None:
-    """Return before adaptation (dashed) and after it (solid) against env steps; bands are +- 1 std over seeds."""
+    """The measure before adaptation (dashed) and after it (solid) in training; bands are +- 1 std over seeds.
+
+    Returns against env steps, accuracies and losses against iterations.
+    """
     many = len(groups) > MANY
+    rows = [row for runs in groups.values() for run in runs for row in run]
+    measure = next(each for each in (RETURN, ACCURACY, LOSS) if all(f"{each.name}/pre" in row for row in rows))
+    pre, post = f"{measure.name}/pre", f"{measure.name}/post"
+    x_axis, x_words = ("env_steps", "environment steps") if measure is RETURN else ("iteration", "iterations")
     for label, runs in groups.items():
         colour = colours[label]
-        steps = [np.array([row["env_steps"] for row in run], dtype=float) for run in runs]
+        steps = [np.array([row[x_axis] for row in run], dtype=float) for run in runs]
         grid = steps[0][steps[0] <= min(each[-1] for each in steps)]
-        adapts = any(row["return/pre"] != row["return/post"] for run in runs for row in run)
+        adapts = any(row[pre] != row[post] for run in runs for row in run)
         after = "" if many else "after adaptation"
-        kinds = [("return/pre", "--", "before adaptation"), ("return/post", "-", after)]
-        for key, style, kind in kinds if adapts else [("return/post", "-", "")]:
+        kinds = [(pre, "--", "before adaptation"), (post, "-", after)]
+        for key, style, kind in kinds if adapts else [(post, "-", "")]:
             values = [np.array([_number(row[key]) for row in run]) for run in runs]
+            values = values if measure is RETURN else [_smoothed(each) for each in values]
             curves = np.stack([np.interp(grid, x, y) for x, y in zip(steps, values, strict=True)])
             seeds = f"mean +- std of {len(runs)} seeds" if len(runs) > 1 else ""
             mean, spread = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(runs) - 1))
-            words = ", ".join(part for part in (label, kind, seeds) if part) or "return"
-            marker, behind = "." if len(grid) == 1 else None, many and key == "return/pre"
+            words = ", ".join(part for part in (label, kind, seeds) if part) or measure.name
+            marker, behind = "." if len(grid) == 1 else None, many and key == pre
             (line,) = axes.plot(grid, mean, style, color=colour, label=None if behind else _label(words), marker=marker)
             if behind:
                 line.set(linewidth=0.8, alpha=0.5)
@@ -98,7 +109,7 @@ def learning_curves(axes: Axes, env: str, groups: Groups, colours: Mapping[str, 
                 axes.fill_between(grid, mean - spread, mean + spread, color=colour, alpha=alpha, linewidth=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     title = f"{env}: after adaptation; thin, dashed: before it" if many else env
-    _finish(axes, title, "environment steps", "mean return of an episode (reward units)")
+    _finish(axes, title, x_words, measure.of_training)
 
 
 def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -> None:
@@ -106,14 +117,18 @@ def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -
 
     A result without any, such as an oracle's, becomes a horizontal line, if another result has some.
     """
+    measure: Measure = evaluations[0]["measure"]
     results = [(result, each.get("label", "")) for each in evaluations for result in each["results"]]
     names = Counter(result["name"] for result, _ in results)
     last = max(max(result["gradient_steps"]) for result, _ in results)
     for i, (result, source) in enumerate(results):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         label = f"{result['name']}, {source}" if names[result["name"]] > 1 else result["name"]
-        x, mean = np.array(result["gradient_steps"]), np.array([_number(each) for each in result["return_mean"]])
-        half = np.array([width or 0.0 for width in result["return_ci95"]])
+        x, mean = (
+            np.array(result["gradient_steps"]),
+            np.array([_number(each) for each in result[f"{measure.name}_mean"]]),
+        )
+        half = np.array([width or 0.0 for width in result[f"{measure.name}_ci95"]])
         if len(x) == 1 and last > 0:
             axes.axhline(mean[0], color=colour, linestyle=":", label=_label(label))
             axes.axhspan(mean[0] - half[0], mean[0] + half[0], color=colour, alpha=0.12, linewidth=0)
@@ -123,7 +138,7 @@ def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     words = {each.get("step", "gradient step") for each in evaluations}
     steps = f"{words.pop()}s" if len(words) == 1 else "steps"
-    _finish(axes, env, f"{steps} on the task (bars: 95 % interval over tasks)", "mean return (reward units)")
+    _finish(axes, env, f"{steps} on the task (bars: 95 % interval over tasks)", measure.axis)
 
 
 def _finish(axes: Axes, title: str, x: str, y: str) -> None:
@@ -145,6 +160,15 @@ def _label(name: str) -> str:
 
 def _cycle(values: Sequence[str]) -> list[str]:
     return [*values] * 100
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """Running means [n] of values [n]: a row is of one iteration's few tasks."""
+    width = max(1, len(values) // SMOOTH)
+    totals = np.cumsum(np.insert(values, 0, 0.0))
+    first = np.maximum(np.arange(len(values)) + 1 - width, 0)
+    last = np.arange(len(values)) + 1
+    return (totals[last] - totals[first]) / (last - first)
 
 
 def _number(value: float | None) -> float:

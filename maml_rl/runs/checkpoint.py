@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from maml_rl.meta.algorithm import State
 from maml_rl.models.model import Model
 from maml_rl.options.config import Config
 from maml_rl.options.yaml_file import dump_yaml, parse_config
+from maml_rl.reports.measure import Measure
 from maml_rl.schema.bounds import Within, check_value
 from maml_rl.schema.errors import UsageError, shown
 from maml_rl.schema.flags import number
@@ -28,9 +28,13 @@ METADATA: dict[str, Any] = {
     "iteration": Annotated[int, Within(0, 2**53)],
     "env_steps": Annotated[int, Within(0, 2**63 - 1)],
     "config": str,
-    "validation_return": float,  # of best.safetensors
+    # Of best.safetensors, one of these:
+    "validation_return": float,
+    "validation_accuracy": float,
+    "validation_loss": float,
 }
-BEST = "best.safetensors"  # the policy with the highest return on validation tasks
+OPTIONAL = [name for name in METADATA if name.startswith("validation_")]
+BEST = "best.safetensors"  # the state that was best on validation tasks
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,11 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, checkpoint: Checkpoint, config: Config, validation_return: float | None = None
+    folder: Path, checkpoint: Checkpoint, config: Config, best: tuple[Measure, float] | None = None
 ) -> Path:
     """Write to folder/iteration-000123.safetensors, atomically, and return that path.
 
-    validation_return: if it is given, the file is best.safetensors instead, and holds it.
+    best: a measure of validation tasks and its value; if they are given, the file is best.safetensors, and holds them.
     """
     tensors = {name: part.detach().cpu().contiguous() for name, part in checkpoint.state.items()}
     metadata = {
@@ -61,8 +65,9 @@ def save_checkpoint(
         "config": dump_yaml(config),
     }
     path = folder / checkpoint_name(checkpoint.iteration)
-    if validation_return is not None:
-        path, metadata["validation_return"] = folder / BEST, repr(validation_return)
+    if best is not None:
+        measure, value = best
+        path, metadata[f"validation_{measure.name}"] = folder / BEST, repr(value)
     write_atomically(path, safetensors.torch.save(tensors, metadata))
     return path
 
@@ -80,10 +85,10 @@ def latest_checkpoint(folder: Path, option: str = "--resume") -> Path:
     return checkpoints[max(checkpoints)]
 
 
-def best_return(folder: Path) -> float:
-    """The validation return of best.safetensors in a folder, or minus infinity."""
+def best_value(folder: Path, measure: Measure) -> float:
+    """The measure of validation tasks in best.safetensors of a folder, or the worst value."""
     path = folder / BEST
-    return _read(path)[1].get("validation_return", -inf) if path.exists() else -inf
+    return _read(path)[1].get(f"validation_{measure.name}", measure.worst) if path.exists() else measure.worst
 
 
 def load_checkpoint(
@@ -98,7 +103,7 @@ def load_checkpoint(
     iteration, env_steps = metadata["iteration"], metadata["env_steps"]
     if _iteration_of(path) not in (None, iteration):
         raise UsageError(f"checkpoint {path}: got iteration {iteration} in its metadata, allowed: that of its name")
-    config = parse_config(metadata["config"], Config(), label=f"checkpoint {path}")
+    config = parse_config(metadata["config"], label=f"checkpoint {path}")
     model, first_state = begin(config)
     if metadata["format_version"] == "1":
         _check(path, tensors, model.parameter_shapes)
@@ -147,7 +152,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if metadata.get("format_version") not in ("1", FORMAT_VERSION):
         found = shown(metadata["format_version"]) if "format_version" in metadata else "none: it is no checkpoint"
         raise UsageError(f"checkpoint {path}: got format version {found}, allowed: 1, {FORMAT_VERSION}")
-    missing = next((name for name in METADATA if name not in metadata and name != "validation_return"), None)
+    missing = next((name for name in METADATA if name not in metadata and name not in OPTIONAL), None)
     if missing:
         raise UsageError(f"checkpoint {path}: got no {missing} in its metadata, allowed: a whole checkpoint")
     values = {name: metadata[name] for name in METADATA if name in metadata}

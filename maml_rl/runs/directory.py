@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from maml_rl.machine.atomic_file import TEMPORARY, write_atomically
-from maml_rl.options.config import Config
-from maml_rl.options.yaml_file import dump_yaml, load_yaml
+from maml_rl.options.config import Config, tasks_of
+from maml_rl.options.yaml_file import dump_yaml, load_stored
 from maml_rl.runs.metrics_rows import read_rows
 from maml_rl.schema.errors import UsageError
 
 
 def default_run_dir(config: Config) -> Path:
-    """runs/<env>-<seed>-<time>, with a number behind it if another run began in the same second."""
-    name = config.env.replace(":", ".")
+    """runs/<env>-<seed>-<time>, with a number behind it if another run began in the same second.
+
+    Of supervised learning the name of the data set, or of the folder of pictures, in place of the env.
+    """
+    name = os.path.basename(tasks_of(config)).replace(":", ".") or "pictures"
     path = Path("runs") / f"{name}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     return next(each for each in (path, *(Path(f"{path}-{n}") for n in range(2, 1000))) if not each.exists())
 
@@ -81,7 +84,7 @@ def read_run(run_dir: Path) -> tuple[Config, list[dict[str, Any]]]:
     """The configuration and the metrics of a run. Raises UsageError if there are none."""
     if not os.path.isfile(run_dir / "config.yaml"):
         raise UsageError(f"got {str(run_dir)!r}, allowed: a run directory, with a config.yaml")
-    config = load_yaml(run_dir / "config.yaml", Config(), option="run", stored=True)
+    config = load_stored(run_dir / "config.yaml", option="run")
     path = run_dir / "metrics.jsonl"
     try:
         rows, _ = read_rows(path)

@@ -6,7 +6,7 @@ import io
 from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import ALONE
-from maml_rl.options.wiring import Setting, make_setting
+from maml_rl.options.rl_wiring import RlSetting, make_rl_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import episodes_side_by_side, write_gif, write_video
 from maml_rl.runs.checkpoint import Checkpoint
@@ -19,7 +19,7 @@ SIZE = (320, 240)  # pixels
 class Filming:
     """Writes videos/iteration-000123.mp4 into the run directory, and the same as a GIF for TensorBoard."""
 
-    def __init__(self, setting: Setting, record: RunRecord) -> None:
+    def __init__(self, setting: RlSetting, record: RunRecord) -> None:
         self._ranks, self._record = setting.ranks, record
         self._every = setting.config.video_every
         self._possible = True
@@ -42,11 +42,11 @@ class Filming:
         assert self._record.run_dir, "a record with a writer has a run directory"
         assert self._record.writer
         config = self._config
-        setting = make_setting(config, ALONE, self._family)
+        setting = make_rl_setting(config, ALONE, self._family)
         tasks = setting.family.sample_tasks(self._num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))[:1]
         draws = Draws(Purpose.VALIDATION_EPISODES, config.seed)
         steps = setting.algorithm.trained_steps
-        rollouts = setting.rollouts(tasks, draws)
+        rollouts = setting.problem(tasks, draws)
         adaptation = adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps)
 
         folder = self._record.run_dir / "videos"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine import stop_signals
-from maml_rl.machine.keys import Draws, Purpose, keyed
+from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.machine.ranks import RankLost
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.meta.algorithm import Metrics
+from maml_rl.options.rl_wiring import RlSetting
 from maml_rl.options.wiring import Setting
-from maml_rl.rl.return_metrics import return_metrics
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.filming import Filming
 from maml_rl.runs.record import RunRecord
@@ -22,30 +22,31 @@ REASONS = {
     FamilyError: "the environment failed",
     WorkerError: "the environment failed",
     RankLost: "a rank failed",
-    Diverged: "the policy diverged",
+    Diverged: "the model diverged",
 }
 
 
 def iterate(
     setting: Setting, checkpoint: Checkpoint, announce: Callable[[str], None] = lambda part: None
 ) -> tuple[Checkpoint, Metrics]:
-    """Sample tasks, and update the algorithm's state on them. Returns the next checkpoint and metrics.
+    """Sample tasks, and update the algorithm's state on them. Returns the next checkpoint and metrics, if they are due.
 
     announce: called with the name of each part of the iteration when the part begins. The checkpoint and the metrics
     cover all ranks; only the times are this rank's own.
     """
     config, iteration = setting.config, checkpoint.iteration
     share = setting.ranks.share(config.num_tasks)
-    # All ranks draw all tasks, and each takes its own: a class may balance the tasks of a meta-batch.
-    tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.TASKS, config.seed, iteration))[share]
+    tasks = setting.sample_tasks(Purpose.TASKS, iteration)[share]  # all ranks draw all tasks, and each takes its own
     draws = Draws(Purpose.EPISODES, config.seed, iteration, share.start)
-    rollouts = setting.rollouts(tasks, draws, announce)
-    state, of_algorithm = setting.algorithm.update(checkpoint.state, rollouts)
+    problem = setting.problem(tasks, draws, announce)
+    state, of_algorithm = setting.algorithm.update(checkpoint.state, problem)
     if not all(part.isfinite().all() for part in state.values()):
         raise Diverged(f"the update led out of the finite numbers: lower {setting.outer_step_size}")
-    of_episodes = return_metrics(rollouts, state["theta"])
-    of_episodes["env_steps"] = env_steps = checkpoint.env_steps + int(of_episodes["env_steps"])
-    metrics: Metrics = {"iteration": iteration, **of_episodes, **of_algorithm, **rollouts.watch.metrics()}
+    metrics, env_steps = setting.metrics(problem, state["theta"]), checkpoint.env_steps
+    if "env_steps" in metrics:
+        metrics["env_steps"] = env_steps = env_steps + int(metrics["env_steps"])
+    if metrics:
+        metrics = {"iteration": iteration, **metrics, **of_algorithm, **problem.watch.metrics()}
     return Checkpoint(state, iteration + 1, env_steps), metrics
 
 
@@ -60,7 +61,8 @@ def train(
     OSError that says which checkpoint is the last.
     """
     config = setting.config
-    validator, filming = Validator(setting, record), Filming(setting, record)
+    validator = Validator(setting, record)
+    filming = Filming(setting, record) if isinstance(setting, RlSetting) else None
 
     def announce(part: str) -> None:
         stop_signals.check()
@@ -70,13 +72,14 @@ def train(
         while checkpoint.iteration < config.iterations:
             with signals.interruptible():
                 following, metrics = iterate(setting, checkpoint, announce)
-            record.iteration(metrics, following.env_steps - checkpoint.env_steps)
+            record.iteration(following.iteration, metrics, following.env_steps - checkpoint.env_steps)
             checkpoint = following
             if checkpoint.iteration % config.checkpoint_every == 0 or checkpoint.iteration == config.iterations:
                 record.checkpoint(checkpoint)
             with signals.interruptible():
                 validator.after_iteration(checkpoint)
-                filming.after_iteration(checkpoint)
+                if filming:
+                    filming.after_iteration(checkpoint)
         if checkpoint.iteration > 0:
             with signals.interruptible():
                 validator.draw_figures(checkpoint)

@@ -26,17 +26,20 @@ class MetricsWriter:
     Each call raises OSError if what it is given cannot be written.
     """
 
-    def __init__(self, run_dir: Path, first_iteration: int) -> None:
-        """first_iteration: the next one of the run. Lines of later iterations, which no checkpoint has, are removed."""
+    def __init__(self, run_dir: Path, first_iteration: int, every: int = 1) -> None:
+        """first_iteration: the next one of the run. Lines of later iterations, which no checkpoint has, are removed.
+
+        every: iterations between two lines.
+        """
         path = run_dir / "metrics.jsonl"
         self.notice = ""  # for the user
         if os.path.lexists(path):  # also a link that leads nowhere
-            kept, lacking = _before(path, first_iteration)
+            kept, lacking = _before(path, first_iteration, every)
             content = path.read_bytes()
             if lacking:
                 aside = unused(f"{path}.damaged")
                 write_atomically(aside, content)
-                self.notice = f"{path} lacks {lacking} of {first_iteration} iterations; as it was: {aside}"
+                self.notice = f"{path} lacks {lacking} of {first_iteration // every} iterations; as it was: {aside}"
             if kept != content:
                 write_atomically(path, kept)
         self._file = path.open("ab", buffering=0)  # nothing is left to be written as it is closed
@@ -92,11 +95,11 @@ class MetricsWriter:
             self._hook(failure)
 
 
-def _before(path: Path, first_iteration: int) -> tuple[bytes, int]:
+def _before(path: Path, first_iteration: int, every: int) -> tuple[bytes, int]:
     """The lines of a metrics.jsonl before `first_iteration`, and how many are lacking. Raises UsageError."""
     try:
         rows, lines = read_rows(path)
     except OSError as error:
         raise UsageError(f"{path}: got what cannot be read ({error.strerror}), allowed: metrics of a run") from error
     kept = [line for row, line in zip(rows, lines, strict=True) if row["iteration"] < first_iteration]
-    return b"".join(kept), first_iteration - len(kept)
+    return b"".join(kept), first_iteration // every - len(kept)

@@ -10,12 +10,13 @@ from maml_rl.schema.errors import UsageError
 MAX_LINE = 1_000_000  # bytes
 LARGEST = 1e30  # no sensible metric is larger, and matplotlib still draws it
 Number = Annotated[float | None, Within(-LARGEST, LARGEST)]  # null stands for a number that was not finite, or larger
-REQUIRED: dict[str, Any] = {
-    "iteration": Annotated[int, Within(0, 2**53)],
+ITERATION: dict[str, Any] = {"iteration": Annotated[int, Within(0, 2**53)]}
+OF_EPISODES = ITERATION | {
     "env_steps": Annotated[int, Within(0, 2**63 - 1)],
     "return/pre": Number,
     "return/post": Number,
 }
+OF_EXAMPLES = ITERATION | {"loss/pre": Number, "loss/post": Number}
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
@@ -43,7 +44,7 @@ def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
             rows.append(_checked(row, label))
             lines.append(line)
             for name, least in (("iteration", 1), ("env_steps", 0)):
-                if len(rows) > 1 and rows[-1][name] - rows[-2][name] < least:
+                if len(rows) > 1 and rows[-1].get(name, 0) - rows[-2].get(name, 0) < least:
                     got = f"{name} {rows[-1][name]} after {name} {rows[-2][name]}"
                     raise UsageError(f"{label}: got {got}, allowed: rows in their order")
     return rows, lines
@@ -61,13 +62,14 @@ def _checked(row: Any, label: str) -> dict[str, Any]:
     """The row with every number in its type. Raises UsageError."""
     if not isinstance(row, dict):
         raise UsageError(f"{label}: got a {type(row).__name__}, allowed: metrics of a run")
-    missing = next((name for name in REQUIRED if name not in row), None)
+    required = OF_EXAMPLES if "loss/pre" in row else OF_EPISODES
+    missing = next((name for name in required if name not in row), None)
     if missing:
         raise UsageError(f"{label}: got no {missing!r}, allowed: metrics of a run")
     # A metric that an algorithm adds is a number, or whether something is so.
     return {
         name: value
-        if isinstance(value, bool) and name not in REQUIRED
-        else check_value(f"{label}: {name}", value, REQUIRED.get(name, Number))
+        if isinstance(value, bool) and name not in required
+        else check_value(f"{label}: {name}", value, required.get(name, Number))
         for name, value in row.items()
     }

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -23,7 +24,7 @@ from maml_rl.meta.algorithm import Metrics
 
 
 class ProgressDisplay:
-    """Bar, ETA, the returns before and after adaptation and env steps per second, for a run of `iterations`."""
+    """Bar, ETA, and the metrics before and after adaptation, for a run of `iterations`."""
 
     def __init__(self, name: str, iterations: int, done: int) -> None:
         self._name, self._iterations = name, iterations
@@ -49,20 +50,20 @@ class ProgressDisplay:
         if self._bar:
             self._bar.update(self._task, phase=phase)
 
-    def update(self, metrics: Metrics, env_steps: int) -> None:
-        """Show an iteration's metrics. env_steps: steps of this iteration."""
-        summary = (
-            f"return {metrics['return/pre']:.1f} -> {metrics['return/post']:.1f}"
-            f"  {env_steps / metrics['time/iteration']:,.0f} steps/s"
-        )
-        done = int(metrics["iteration"]) + 1
+    def update(self, done: int, metrics: Metrics, env_steps: int) -> None:
+        """Show an iteration's metrics, if there are any. done: iterations up to now. env_steps: of this iteration."""
         if self._bar:
-            self._bar.update(self._task, completed=done, summary=summary)
+            self._bar.update(self._task, completed=done)
+        if not metrics:
+            return
+        summary = summary_of(metrics, env_steps)
+        if self._bar:
+            self._bar.update(self._task, summary=summary)
         else:
             seconds = (time.monotonic() - self._start) / (done - self._first)
             eta = _duration((self._iterations - done) * seconds)
-            self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.1f} s/iteration  eta {eta}")
-        if metrics["episodes/diverged"]:
+            self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.2g} s/iteration  eta {eta}")
+        if metrics.get("episodes/diverged"):
             self.say(f"iteration {done}: {metrics['episodes/diverged']} episodes diverged and were left out")
         if not metrics.get("line_search/accepted", True):
             self.say(f"iteration {done}: the line search found no step; the policy stays as it was")
@@ -95,6 +96,33 @@ class ProgressDisplay:
         if self._bar:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 self._bar.stop()
+
+
+def said_in_tenths(aloud: bool) -> Callable[[int, int], None]:
+    """A function that is told how many of how many pictures have been read, and says so after each tenth of them.
+
+    aloud: if not, it says nothing, as on all ranks but the first.
+    """
+    said = 0
+
+    def say(done: int, of: int) -> None:
+        nonlocal said
+        if aloud and done * 10 // of > said:
+            said = done * 10 // of
+            print(f"read {done} of {of} pictures", file=sys.stderr, flush=True)
+
+    return say
+
+
+def summary_of(metrics: Metrics, env_steps: int) -> str:
+    """An iteration's metrics before and after adaptation, in words. env_steps: of this iteration."""
+    if "return/pre" in metrics:
+        returns = f"return {metrics['return/pre']:.1f} -> {metrics['return/post']:.1f}"
+        return f"{returns}  {env_steps / metrics['time/iteration']:,.0f} steps/s"
+    words = f"loss {metrics['loss/pre']:.3f} -> {metrics['loss/post']:.3f}"
+    if "accuracy/pre" in metrics:
+        words += f"  accuracy {metrics['accuracy/pre']:.1%} -> {metrics['accuracy/post']:.1%}"
+    return words
 
 
 def _duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.meta.algorithm import Metrics
-from maml_rl.options.config import Config
+from maml_rl.options.config import Config, DataConfig, RlConfig, tasks_of
 from maml_rl.runs.checkpoint import Checkpoint, checkpoint_name, save_checkpoint
 from maml_rl.runs.directory import write_config
 from maml_rl.runs.metrics_file import MetricsWriter
@@ -30,8 +30,9 @@ class RunRecord:
         self.writer: MetricsWriter | None = None
         self._progress: ProgressDisplay | None = None
         if run_dir:
-            self.writer = self._open.enter_context(MetricsWriter(run_dir, first_iteration))
-            progress = ProgressDisplay(config.env, config.iterations, first_iteration)
+            every = config.metrics_every if isinstance(config, DataConfig) else 1
+            self.writer = self._open.enter_context(MetricsWriter(run_dir, first_iteration, every))
+            progress = ProgressDisplay(tasks_of(config), config.iterations, first_iteration)
             self._progress = self._open.enter_context(progress)
             write_config(run_dir, config)
             since = f", from iteration {first_iteration} on" if first_iteration else ""
@@ -49,12 +50,13 @@ class RunRecord:
         if self._progress:
             self._progress.phase(phase)
 
-    def iteration(self, metrics: Metrics, env_steps: int) -> None:
-        """Write an iteration's metrics. env_steps: steps of this iteration."""
+    def iteration(self, done: int, metrics: Metrics, env_steps: int) -> None:
+        """Write an iteration's metrics, if there are any. done: iterations up to now. env_steps: of this iteration."""
         if self.writer and self._progress:
-            self.writer.write(metrics)
-            self._progress.update(metrics, env_steps)
-            if metrics["iteration"] == 0:
+            if metrics:
+                self.writer.write(metrics)
+            self._progress.update(done, metrics, env_steps)
+            if metrics.get("iteration") == 0 and isinstance(self._config, RlConfig):
                 for line in first_policy(metrics):
                     self.say(line)
             self._rejected = 0 if metrics.get("line_search/accepted", True) else self._rejected + 1

@@ -2,19 +2,20 @@
 
 import contextlib
 from collections.abc import Iterator
-from math import inf, isnan
+from math import isnan
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from maml_rl.machine.atomic_file import unused
-from maml_rl.machine.keys import Draws, Purpose, keyed
+from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.machine.ranks import RankLost
 from maml_rl.machine.stop_signals import Interrupted
+from maml_rl.options.config import tasks_of
 from maml_rl.options.wiring import Setting
-from maml_rl.reports.evaluation import adapt_and_roll_out, summarise
-from maml_rl.runs.checkpoint import BEST, Checkpoint, best_return, save_checkpoint
+from maml_rl.reports.evaluation import summarise
+from maml_rl.runs.checkpoint import BEST, Checkpoint, best_value, save_checkpoint
 from maml_rl.runs.directory import read_run
 from maml_rl.runs.record import RunRecord
 from maml_rl.schema.errors import Diverged, summary
@@ -36,24 +37,26 @@ class Validator:
         last = checkpoint.iteration == config.iterations
         if not config.keep_best or not (last or checkpoint.iteration % config.validate_every == 0):
             return
-        returns = self._returns(checkpoint, self._setting.algorithm.trained_steps, "no validation", Diverged)
-        validation_return = float(returns[-1].nanmean())
-        if not (self._record.writer and self._record.run_dir) or isnan(validation_return):
+        measure = self._setting.measure
+        scores = self._scores(checkpoint, self._setting.algorithm.trained_steps, "no validation", Diverged)
+        value = float(scores[-1].nanmean())
+        if not (self._record.writer and self._record.run_dir) or isnan(value):
             return
-        self._record.writer.add_scalar("validation/return", validation_return, checkpoint.iteration - 1)
+        self._record.writer.add_scalar(f"validation/{measure.name}", value, checkpoint.iteration - 1)
         checkpoints = self._record.run_dir / "checkpoints"
-        before = self._best_return(checkpoints)
-        if validation_return > before:
-            save_checkpoint(checkpoints, checkpoint, config, validation_return)
-        verdict = "the best so far" if validation_return > before else f"the best was {before:.1f}"
-        iteration = f"iteration {checkpoint.iteration}"
-        self._record.say(f"{iteration}: return on validation tasks {validation_return:.1f}, {verdict}")
+        before = self._best_value(checkpoints)
+        better = measure.better(value, before)
+        if better:
+            save_checkpoint(checkpoints, checkpoint, config, (measure, value))
+        verdict = "the best so far" if better else f"the best was {measure.text(before)}"
+        words = f"{measure.name} on validation tasks {measure.text(value)}, {verdict}"
+        self._record.say(f"iteration {checkpoint.iteration}: {words}")
 
     def draw_figures(self, checkpoint: Checkpoint) -> None:
         """Put the figures of `maml_rl.plot` into TensorBoard: of the run, and of its policy on validation tasks."""
-        returns = self._returns(checkpoint, self._setting.evaluation_steps, "no figures", Exception)
+        scores = self._scores(checkpoint, self._setting.evaluation_steps, "no figures", Exception)
         with self._without("no figures", Exception):
-            self._draw(checkpoint, returns)
+            self._draw(checkpoint, scores)
         self._setting.ranks.wait_for_first()
 
     @contextlib.contextmanager
@@ -66,42 +69,37 @@ class Validator:
         except kind as error:
             self._record.say(f"{what}: {summary(error)}")
 
-    def _draw(self, checkpoint: Checkpoint, returns: Tensor) -> None:
+    def _draw(self, checkpoint: Checkpoint, scores: Tensor) -> None:
         if self._record.writer and self._record.run_dir:
             from maml_rl.reports.figures import figure  # matplotlib takes a second to import: not as a run starts
 
             config, rows = read_run(self._record.run_dir)
-            result = {"name": config.algorithm, **summarise(returns)}
-            evaluation = {"env": config.env, "results": [result], "step": self._setting.step}
-            curves, steps = figure({config.env: {"": [rows]}}, []), figure({}, [evaluation])
+            measure, tasks = self._setting.measure, tasks_of(config)
+            result = {"name": config.algorithm, **summarise(scores, measure)}
+            evaluation = {"tasks": tasks, "measure": measure, "results": [result], "step": self._setting.step}
+            curves, steps = figure({tasks: {"": [rows]}}, []), figure({}, [evaluation])
             iteration = checkpoint.iteration - 1
             self._record.writer.add_figure("learning curves", curves, iteration)
             self._record.writer.add_figure(f"{self._setting.step}s on validation tasks", steps, iteration)
 
-    def _best_return(self, folder: Path) -> float:
-        """The return of the best policy so far. If its file is damaged, the file is moved aside and does not count."""
+    def _best_value(self, folder: Path) -> float:
+        """That of the best state so far. If its file is damaged, the file is moved aside and does not count."""
         try:
-            return best_return(folder)
+            return best_value(folder, self._setting.measure)
         except ValueError as error:
             aside = unused(f"{folder / BEST}.damaged")
             (folder / BEST).rename(aside)
             self._record.say(f"{summary(error)}; moved it to {aside}")
-            return -inf
+            return self._setting.measure.worst
 
-    def _returns(self, checkpoint: Checkpoint, steps: int, what: str, kind: type[Exception]) -> Tensor:
-        """Mean returns [K + 1, M] of the validation tasks, of all ranks'; NaN of a rank's that fails (`_without`)."""
-        ranks, num_tasks = self._setting.ranks, self._setting.config.num_tasks
+    def _scores(self, checkpoint: Checkpoint, steps: int, what: str, kind: type[Exception]) -> Tensor:
+        """[K + 1, M] of the validation tasks, of all ranks'; NaN of a rank's that fails (`_without`)."""
+        setting = self._setting
+        ranks, num_tasks = setting.ranks, setting.config.num_tasks
         share = ranks.share(num_tasks)
         own = torch.full((steps + 1, share.stop - share.start), torch.nan).to(checkpoint.state["theta"].device).double()
         with self._without(what, kind):
-            own = self._own_returns(checkpoint, steps)
+            draws = Draws(Purpose.VALIDATION_EPISODES, setting.config.seed, first_task=share.start)
+            tasks = setting.sample_tasks(Purpose.VALIDATION_TASKS)[share]
+            own = setting.scores(checkpoint.state, tasks, draws, steps)
         return ranks.join(own, num_tasks)  # the other ranks wait for these, whatever they are
-
-    def _own_returns(self, checkpoint: Checkpoint, steps: int) -> Tensor:
-        """[K + 1, m], of this rank's tasks."""
-        setting, config = self._setting, self._setting.config
-        share = setting.ranks.share(config.num_tasks)
-        tasks = setting.family.sample_tasks(config.num_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
-        draws = Draws(Purpose.VALIDATION_EPISODES, config.seed, first_task=share.start)
-        rollouts = setting.rollouts(tasks[share], draws)
-        return adapt_and_roll_out(setting.algorithm, checkpoint.state, rollouts, steps).returns()

@@ -11,6 +11,8 @@ from maml_rl.machine.keys import Purpose, keyed
 from maml_rl.supervised.data_set import SPLITS, Split
 from maml_rl.supervised.few_shot import FewShot
 
+OmniglotSplit = Literal["finn", "vinyals"]
+
 FILE = Path(__file__).parent / "data" / "omniglot28.npz"
 SIZE = 28  # pixels, of each side
 TURNS = 4  # a character turned by 0, 90, 180 and 270 degrees is four classes
@@ -52,7 +54,7 @@ def drawings() -> Drawings:
         return Drawings(file["images"], names, file["vinyals_split"])
 
 
-def omniglot(split: Literal["finn", "vinyals"] = "finn", ways: int = 5) -> FewShot:
+def omniglot(split: OmniglotSplit = "finn", ways: int = 5) -> FewShot:
     """Tasks of `ways` characters.
 
     finn: all characters, shuffled once and for all: 1,100 to train, 100 to validate, 423 to test. A task has distinct

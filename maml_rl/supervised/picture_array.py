@@ -105,6 +105,13 @@ def _cached(path: Path, digest: bytes, shape: tuple[int, int, int, int]) -> np.n
         return None
 
 
+def read_picture(path: Path, size: int, colour: Colour) -> np.ndarray:
+    """One picture [C, size, size] uint8, read as those of a folder are. Raises UsageError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _read(path.parent, Source(path.name, 0, 0), size, colour)
+
+
 def _read(folder: Path, source: Source, size: int, colour: Colour) -> np.ndarray:
     """One picture [C, size, size] uint8."""
     path = folder / source.name

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from maml_rl.envs import KeyedGenerator
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_setting
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.rl.samples import Samples
 from tests.maml_rl.meta.test_meta_objective import objective_at
 from tests.maml_rl.test_train import TINY, main, metrics
@@ -47,7 +47,7 @@ def test_a_run_on_cuda_follows_the_one_on_the_cpu(tmp_path, env, physics) -> Non
 def test_nothing_in_a_rollout_on_warp_waits_for_the_device(name) -> None:
     """But the transfers of start states and noise at its beginning, and what `diverged` reads at its end."""
     values = {"env": name, "num_tasks": 3, "episodes_per_task": 4, "device": "cuda", "physics": "warp"}
-    setting = make_setting(configure(Config(), values))
+    setting = make_rl_setting(configure(RlConfig(), values))
     family, [env] = setting.family, setting.simulations
     tasks, actions = family.sample_tasks(3, KeyedGenerator(0, 0)), torch.zeros(3, 4, family.action_size, device="cuda")
     for _ in range(2):  # the first compiles, the second records

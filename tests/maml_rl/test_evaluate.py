@@ -8,9 +8,10 @@ import torch
 
 from maml_rl.evaluate import main
 from maml_rl.machine.keys import Purpose, keyed
-from maml_rl.options.config import Config, configure
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.parts import make_algorithm
+from maml_rl.options.rl_wiring import make_family
 from maml_rl.options.shipped import PRESETS
-from maml_rl.options.wiring import make_algorithm, make_family
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from tests.maml_rl.test_train import train
@@ -25,7 +26,7 @@ TOP = ["env", "checkpoints", "protocol", "results"]
 def walker(tmp_path):
     """A checkpoint of a policy that walks 0.1 m to the right at every step, almost without noise."""
     theta = torch.tensor([0, 0, 0, 0, 1, 0, -20, -20], dtype=torch.float32)
-    config = configure(Config(), {"hidden_sizes": [], "horizon": 8, "min_log_std": -20.0, "inner_lr": 0.0})
+    config = configure(RlConfig(), {"hidden_sizes": [], "horizon": 8, "min_log_std": -20.0, "inner_lr": 0.0})
     return save_checkpoint(tmp_path, Checkpoint({"theta": theta}, 7, 0), config)
 
 
@@ -80,7 +81,7 @@ def test_a_seed_decides_everything(tmp_path) -> None:
 
 
 def test_training_validation_and_evaluation_share_no_task() -> None:
-    env = make_family(Config())
+    env = make_family(RlConfig())
     training = [env.sample_tasks(100, keyed(Purpose.TASKS, seed, i)) for seed in range(3) for i in range(20)]
     splits = (Purpose.VALIDATION_TASKS, Purpose.EVALUATION_TASKS)
     held_out = [env.sample_tasks(100, keyed(split, seed)) for seed in range(3) for split in splits]
@@ -89,10 +90,10 @@ def test_training_validation_and_evaluation_share_no_task() -> None:
 
 
 def test_later_steps_are_smaller_as_in_the_paper() -> None:
-    paper = load_yaml(PRESETS / "maml-paper" / "halfcheetah-dir.yaml", Config())
+    paper = load_yaml(PRESETS / "maml-paper" / "halfcheetah-dir.yaml", RlConfig())
     assert make_algorithm(paper).step_sizes({}, 0, 3) == [0.1, 0.05, 0.05]
     assert (
-        make_algorithm(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", Config())).step_sizes({}, 0, 3)
+        make_algorithm(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", RlConfig())).step_sizes({}, 0, 3)
         == [0.1] * 3
     )
     assert make_algorithm(configure(paper, {"inner_steps": 2})).step_sizes({}, 0, 3) == [0.1, 0.1, 0.05]

@@ -6,9 +6,9 @@ import torch
 
 import maml_rl
 from maml_rl import evaluate
+from maml_rl.interface.loading import untrained
 from maml_rl.meta.inner_loop import inner_step
-from maml_rl.meta_policy import untrained
-from maml_rl.options.config import Config, configure
+from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.shipped import POLICIES
 from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
@@ -94,7 +94,7 @@ def test_shipped_policies_load_by_name_from_anywhere(tmp_path, monkeypatch) -> N
 
 
 def test_a_policy_that_was_trained_on_cuda_is_loaded_and_evaluated_anywhere(tmp_path) -> None:
-    config = configure(Config(), {"num_tasks": 2, "episodes_per_task": 2, "horizon": 5, "device": "cuda"})
+    config = configure(RlConfig(), {"num_tasks": 2, "episodes_per_task": 2, "horizon": 5, "device": "cuda"})
     policy = untrained(config)
     path = save_checkpoint(tmp_path, Checkpoint(policy.state, 0, 0), config)
     loaded = maml_rl.load(path)

@@ -17,8 +17,8 @@ import maml_rl
 from maml_rl import evaluate
 from maml_rl.envs import KeyedGenerator, make_family
 from maml_rl.machine.ranks import Ranks
-from maml_rl.options.config import Config
-from maml_rl.options.wiring import Setting, make_setting
+from maml_rl.options.config import RlConfig
+from maml_rl.options.rl_wiring import RlSetting, make_rl_setting
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.train import main
@@ -137,16 +137,18 @@ def test_an_episode_that_says_nothing_has_not_met_its_task(tmp_path, capsys) -> 
 @pytest.mark.parametrize("name", ["Balanced", "Tasks"])
 def test_ranks_share_the_tasks_that_one_rank_draws(name, monkeypatch) -> None:
     given: list[torch.Tensor] = []
-    real = Setting.rollouts
+    real = RlSetting.rollouts
 
     def rollouts(self, tasks, *arguments):
         given.append(tasks)
         return real(self, tasks, *arguments)
 
-    monkeypatch.setattr(Setting, "rollouts", rollouts)
-    config = Config(env=f"{NAME}:{name}", num_tasks=6, episodes_per_task=1, horizon=3, hidden_sizes=(4,), num_threads=1)
+    monkeypatch.setattr(RlSetting, "problem", rollouts)
+    config = RlConfig(
+        env=f"{NAME}:{name}", num_tasks=6, episodes_per_task=1, horizon=3, hidden_sizes=(4,), num_threads=1
+    )
     for ranks in (Ranks(), Ranks(0, 2), Ranks(1, 2)):
-        setting = make_setting(config, ranks)
+        setting = make_rl_setting(config, ranks)
         iterate(setting, Checkpoint(setting.initial_state(), 0, 0))
     whole, *shares = given
     assert torch.equal(whole, torch.cat(shares))

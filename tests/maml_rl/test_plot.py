@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maml_rl.options.config import Config, configure
+from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.plot import group_runs, main
 from maml_rl.reports.figures import figure
@@ -13,7 +13,7 @@ from maml_rl.runs.directory import read_run
 
 def fixture_run(folder: Path, seed: int, inner_lr: float = 0.1, rows: int = 3) -> Path:
     folder.mkdir()
-    (folder / "config.yaml").write_text(dump_yaml(configure(Config(), {"seed": seed, "inner_lr": inner_lr})))
+    (folder / "config.yaml").write_text(dump_yaml(configure(RlConfig(), {"seed": seed, "inner_lr": inner_lr})))
     lines = [
         {"iteration": i, "env_steps": 100 * (i + 1), "return/pre": -40.0 - seed, "return/post": -30.0 + i * seed}
         for i in range(rows)
@@ -50,7 +50,7 @@ def test_runs_that_differ_in_their_seeds_are_one_curve_with_a_band(tmp_path) -> 
 def test_algorithms_are_named_and_compared_with_themselves_alone(tmp_path) -> None:
     folders = [fixture_run(tmp_path / name, 1) for name in ("maml", "pretrain", "another-pretrain")]
     for folder, num_tasks in zip(folders[1:], (10, 30), strict=True):
-        pretrain = configure(Config(), {"algorithm": "pretrain", "num_tasks": num_tasks})
+        pretrain = configure(RlConfig(), {"algorithm": "pretrain", "num_tasks": num_tasks})
         (folder / "config.yaml").write_text(dump_yaml(pretrain))
     runs = [read_run(folder) for folder in folders]
     assert list(group_runs(runs[:2])["navigation-2d"]) == ["maml", "pretrain"]

@@ -9,8 +9,8 @@ import yaml
 
 from maml_rl import envs, load, roll_out
 from maml_rl.meta.algorithm import FeedForward
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_setting
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.rl.sampler import collect
 from tests.maml_rl.test_bad_input import fails  # noqa: F401
 from tests.maml_rl.test_train import TINY, main, metrics, train, without_times
@@ -49,8 +49,8 @@ def test_episodes_end_and_start_as_on_the_cpu() -> None:
     parts = {}
     for physics in ("cpu", "warp"):
         values = {"env": "hopper-rand-params", "num_tasks": 3, "episodes_per_task": 4, "init_log_std": 2}
-        config = configure(Config(), values | {"device": "cpu", "physics": physics})
-        setting = make_setting(config)
+        config = configure(RlConfig(), values | {"device": "cpu", "physics": physics})
+        setting = make_rl_setting(config)
         family, simulations, policy = setting.family, setting.simulations, setting.model
         assert len(simulations) == (2 if physics == "cpu" else 1)
         tasks = family.sample_tasks(3, envs.KeyedGenerator(0, 0))
@@ -88,7 +88,7 @@ def test_families_and_machines_without_warp(fails, monkeypatch) -> None:  # noqa
 
 def test_auto_is_the_cpu_where_there_is_no_cuda(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    [env] = make_setting(configure(Config(), {"env": "halfcheetah-vel", "num_tasks": 1})).simulations
+    [env] = make_rl_setting(configure(RlConfig(), {"env": "halfcheetah-vel", "num_tasks": 1})).simulations
     assert env.dtype == torch.float64
 
 

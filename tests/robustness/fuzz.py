@@ -27,9 +27,9 @@ from maml_rl import envs, evaluate, plot
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.envs import KeyedGenerator
 from maml_rl.envs.errors import FamilyError
-from maml_rl.meta_policy import untrained
+from maml_rl.interface.loading import untrained
 from maml_rl.options.command_line import Source, parse_command_line
-from maml_rl.options.config import Config, configure, flat
+from maml_rl.options.config import RlConfig, configure, flat
 from maml_rl.options.given_tasks import as_tasks, load_tasks
 from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.reports.evaluation_file import read_evaluation
@@ -52,7 +52,7 @@ from tests.robustness.mutations import (
 )
 from tests.robustness.promise import LONGEST, SOON, read_checkpoint
 
-TINY = configure(Config(), {"hidden_sizes": [4], "num_tasks": 2, "episodes_per_task": 2, "horizon": 3})
+TINY = configure(RlConfig(), {"hidden_sizes": [4], "num_tasks": 2, "episodes_per_task": 2, "horizon": 3})
 OPTIONS = flat(TINY) | {"hidden_sizes": [4]}
 
 
@@ -185,7 +185,7 @@ mutated_metadata = mutated(METADATA, any_text | st.integers().map(str) | texts_o
 
 KINDS = {
     "train's command line": Kind(
-        command_lines(Config, *{entry.options for entry in ALGORITHMS.values()}, Source),
+        command_lines(RlConfig, *{entry.options for entry in ALGORITHMS.values()}, Source),
         lambda argv, _: parse_command_line(argv, "train", "", list(envs.ENVS)),
     ),
     "evaluate's command line": Kind(command_lines(evaluate.Options), lambda argv, _: evaluate.parse(argv)),

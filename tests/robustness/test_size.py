@@ -3,9 +3,9 @@
 import pytest
 
 from maml_rl.machine import memory
-from maml_rl.options.config import Config, configure
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.options.size import bytes_needed
-from maml_rl.options.wiring import make_setting
 from maml_rl.train import main
 from tests.maml_rl.test_train import TINY
 
@@ -39,8 +39,8 @@ def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, capsys) -> None:
 
 def test_what_is_said_to_be_needed_is_no_more_than_what_an_iteration_holds() -> None:
     """Otherwise a run that fits would be refused: the episodes of 40 x 20 half-cheetahs alone take more than this."""
-    config = configure(Config(), {"env": "halfcheetah-vel", "num_tasks": 4, "episodes_per_task": 5})
-    setting = make_setting(config)
+    config = configure(RlConfig(), {"env": "halfcheetah-vel", "num_tasks": 4, "episodes_per_task": 5})
+    setting = make_rl_setting(config)
     needed = bytes_needed(config, setting.family, setting.model, 4)
     steps, rollouts = 4 * 5 * config.horizon, 2
     played = steps * rollouts * 4 * (setting.family.observation_size + 2 * setting.family.action_size)

@@ -7,19 +7,19 @@ from pathlib import Path
 from maml_rl.machine.ranks import ALONE, Ranks, join_ranks
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.algorithm import Metrics
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_setting
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from maml_rl.runs.loop import iterate
 
-SMALL = Config(
+SMALL = RlConfig(
     num_tasks=3, episodes_per_task=2, horizon=10, hidden_sizes=(8,), num_threads=1, device="cpu", iterations=2
 )
 
 
-def two_iterations(name: str, ranks: Ranks = ALONE) -> tuple[Checkpoint, Config, list[Metrics]]:
+def two_iterations(name: str, ranks: Ranks = ALONE) -> tuple[Checkpoint, RlConfig, list[Metrics]]:
     config = configure(SMALL, {"algorithm": name})
-    setting = make_setting(config, ranks)
+    setting = make_rl_setting(config, ranks)
     checkpoint, rows = Checkpoint(setting.initial_state(), 0, 0), []
     for _ in range(2):
         checkpoint, row = iterate(setting, checkpoint)

@@ -19,8 +19,8 @@ from maml_rl.envs.toys.bandit import Bandit
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.gru import GruPolicy
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_setting
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.rl.baseline import baseline_features
 from maml_rl.rl.rollouts import Rollouts
@@ -44,11 +44,11 @@ def train(run: Path, *arguments: str, env: str = "navigation-2d") -> None:
 def problem(values: dict, horizon: int = 30) -> tuple[Rl2, dict[str, torch.Tensor], Rollouts]:
     """In float64: three episodes a trial, four trials of each of three tasks."""
     sizes = {"algorithm": "rl2", "num_tasks": 3, "episodes_per_task": 4, "horizon": horizon, "trial_episodes": 3}
-    setting = make_setting(configure(Config(discount=0.9, gae_lambda=0.8), {**sizes, **values}))
+    setting = make_rl_setting(configure(RlConfig(discount=0.9, gae_lambda=0.8), {**sizes, **values}))
     state = {name: part.double() for name, part in setting.initial_state().items()}
     tasks = setting.family.sample_tasks(3, keyed(Purpose.TASKS, 1))
     assert isinstance(setting.algorithm, Rl2)
-    return setting.algorithm, state, setting.rollouts(tasks, DRAWS)
+    return setting.algorithm, state, setting.problem(tasks, DRAWS)
 
 
 def played(algorithm: Rl2, state: dict[str, torch.Tensor], rollouts: Rollouts) -> list:

@@ -10,7 +10,7 @@ import torch
 import maml_rl
 from maml_rl import evaluate, plot, train
 from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.options.config import Config, configure
+from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.runs.directory import read_run
 from tests.maml_rl.algorithms.catalogue_names import NAMES
@@ -70,7 +70,7 @@ def runs(tmp_path) -> list[Path]:
     for name in ALGORITHMS:
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "config.yaml").write_text(dump_yaml(configure(Config(), {"algorithm": name})))
+        (folder / "config.yaml").write_text(dump_yaml(configure(RlConfig(), {"algorithm": name})))
         row = {"iteration": 0, "env_steps": 100, "return/pre": -2.0, "return/post": -1.0}
         (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n")
         folders.append(folder)

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 
 from maml_rl.machine.ranks import Ranks, join_ranks
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_setting
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.train import main
@@ -132,9 +132,9 @@ def one_rank(monkeypatch):
 
 
 def test_vectors_of_p_numbers_cross_the_network_and_nothing_else(one_rank, monkeypatch) -> None:
-    config = Config(num_tasks=2, episodes_per_task=3, horizon=10, hidden_sizes=(7,))
+    config = RlConfig(num_tasks=2, episodes_per_task=3, horizon=10, hidden_sizes=(7,))
     config = configure(config, {"cg_iterations": 4, "inner_steps": 2})
-    setting, alone = make_setting(config, one_rank), make_setting(config)
+    setting, alone = make_rl_setting(config, one_rank), make_rl_setting(config)
     sizes: list[int] = []
     real = dist.all_reduce
 

@@ -3,7 +3,7 @@ from math import inf
 import pytest
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.options.config import Config, annotations_of, configure, flat
+from maml_rl.options.config import RlConfig, annotations_of, configure, flat
 from maml_rl.options.yaml_file import dump_yaml, load_yaml
 from maml_rl.schema.bounds import Within
 from maml_rl.schema.errors import UsageError
@@ -11,17 +11,17 @@ from maml_rl.schema.errors import UsageError
 
 def test_what_is_dumped_is_what_is_loaded(tmp_path) -> None:
     config = configure(
-        Config(), {"cg_damping": 0.0, "hidden_sizes": [64, 32], "inner_lr": 1e-7, "nonlinearity": "tanh"}
+        RlConfig(), {"cg_damping": 0.0, "hidden_sizes": [64, 32], "inner_lr": 1e-7, "nonlinearity": "tanh"}
     )
     path = tmp_path / "config.yaml"
     path.write_text(dump_yaml(config))
-    assert load_yaml(path, Config(seed=9)) == config
+    assert load_yaml(path, RlConfig(seed=9)) == config
 
 
 def test_a_file_stands_above_the_base_and_leaves_the_rest(tmp_path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("inner_lr: 1e-3\nhidden_sizes: []\n")
-    config = load_yaml(path, Config(num_tasks=7))
+    config = load_yaml(path, RlConfig(num_tasks=7))
     assert (config.algorithm_options.inner_lr, config.hidden_sizes, config.num_tasks) == (1e-3, (), 7)
 
 
@@ -47,7 +47,7 @@ def test_a_file_stands_above_the_base_and_leaves_the_rest(tmp_path) -> None:
 )
 def test_what_does_not_fit_is_named(values, parts) -> None:
     with pytest.raises(UsageError) as error:
-        configure(Config(), values)
+        configure(RlConfig(), values)
     for part in parts:
         assert part in str(error.value)
     assert "\n" not in str(error.value)
@@ -64,13 +64,13 @@ def test_bounds() -> None:
 def test_options_of_an_earlier_version_are_read_from_what_a_run_wrote(tmp_path, episodes: int, stride: int) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"episodes_per_task: 20\ncurvature_episodes: {episodes}\n")
-    assert load_yaml(path, Config(), stored=True).algorithm_options.curvature_stride == stride
+    assert load_yaml(path, RlConfig(), stored=True).algorithm_options.curvature_stride == stride
     with pytest.raises(UsageError, match="curvature_episodes: unknown option"):
-        load_yaml(path, Config())
+        load_yaml(path, RlConfig())
 
 
 def test_another_algorithm_takes_over_the_options_that_both_have() -> None:
-    config = configure(Config(), {"max_kl": 0.3, "inner_steps": 2})
+    config = configure(RlConfig(), {"max_kl": 0.3, "inner_steps": 2})
     oracle = configure(config, {"algorithm": "oracle", "cg_iterations": 7})
     assert (oracle.algorithm_options.max_kl, oracle.algorithm_options.cg_iterations) == (0.3, 7)
     assert "inner_steps" not in flat(oracle)
@@ -82,14 +82,14 @@ def test_an_option_of_another_algorithm_is_refused_by_name_and_passed_over_in_a_
     with pytest.raises(
         UsageError, match=r"^inner_steps: not an option of pretrain, allowed with --algorithm maml, fomaml, [a-z_, ]+$"
     ):
-        configure(Config(), values)
-    assert configure(Config(), values, lenient=True).algorithm == "pretrain"
+        configure(RlConfig(), values)
+    assert configure(RlConfig(), values, lenient=True).algorithm == "pretrain"
     with pytest.raises(UsageError, match="iner_steps: unknown option"):
-        configure(Config(), {"iner_steps": 2}, lenient=True)
+        configure(RlConfig(), {"iner_steps": 2}, lenient=True)
 
 
 def test_the_options_of_a_run_are_all_there_by_name() -> None:
     for algorithm in ALGORITHMS:
-        values = flat(configure(Config(), {"algorithm": algorithm}))
+        values = flat(configure(RlConfig(), {"algorithm": algorithm}))
         assert values.keys() == annotations_of(algorithm).keys()
-        assert configure(Config(), values) == configure(Config(), {"algorithm": algorithm})
+        assert configure(RlConfig(), values) == configure(RlConfig(), {"algorithm": algorithm})

@@ -8,10 +8,10 @@ import yaml
 
 from maml_rl import envs
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import Config, flat
+from maml_rl.options.config import RlConfig, flat
 from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.rl_wiring import make_family, make_model, make_simulations
 from maml_rl.options.shipped import PRESETS
-from maml_rl.options.wiring import make_family, make_model, make_simulations
 from maml_rl.options.yaml_file import load_yaml
 from maml_rl.schema.errors import UsageError
 
@@ -64,7 +64,7 @@ def test_a_shipped_preset_makes_an_env_and_a_policy(name, env) -> None:
 @pytest.mark.parametrize(("name", "env"), [each for each in SHIPPED if each[0]])
 def test_a_published_protocol_does_not_depend_on_the_defaults(name, env) -> None:
     said = yaml.safe_load((PRESETS / name / f"{env}.yaml").read_text())
-    assert flat(Config()).keys() - FREE == set(said) - {"algorithms"}
+    assert flat(RlConfig()).keys() - FREE == set(said) - {"algorithms"}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_preset_stands_above_the_defaults_below_the_file_and_the_flags(tmp_pat
 
 
 def test_the_variant_promp_and_its_preset_are_one() -> None:
-    preset = load_yaml(PRESETS / "promp" / "ant-dir.yaml", Config())
+    preset = load_yaml(PRESETS / "promp" / "ant-dir.yaml", RlConfig())
     for argv in (["--preset", "promp"], ["--variant", "promp"], ["--preset", "promp", "--variant", "promp"]):
         assert vars(parse("--env", "ant-dir", *argv)) == flat(preset)
 

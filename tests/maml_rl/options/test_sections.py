@@ -9,7 +9,7 @@ from maml_rl import envs
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options import presets
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import Config, configure, flat
+from maml_rl.options.config import RlConfig, configure, flat
 from maml_rl.schema.errors import UsageError
 
 
@@ -56,7 +56,7 @@ def test_a_section_is_of_the_algorithm_that_is_trained(write) -> None:
     assert parse(*argv).num_tasks == 7  # the default algorithm has its own too
     promp = parse(*argv, "--algorithm", "promp")
     assert (promp.clip, promp.num_tasks) == (0.2, 8)
-    assert parse(*argv, "--algorithm", "anil").num_tasks == Config().num_tasks
+    assert parse(*argv, "--algorithm", "anil").num_tasks == RlConfig().num_tasks
 
 
 def test_a_flag_overrules_the_file_s_algorithm_and_what_only_that_one_has(write) -> None:
@@ -89,7 +89,7 @@ def test_defaults_of_one_algorithm_are_not_values_of_another(write, name) -> Non
         expected = expected | {"max_kl": 0.03}
     assert {key: getattr(config, key) for key in expected} == expected
     # From a configuration of MAML: its values that are not its defaults are taken over, and no others.
-    other = configure(configure(Config(), {"max_kl": 0.03}), {"algorithm": name})
+    other = configure(configure(RlConfig(), {"max_kl": 0.03}), {"algorithm": name})
     assert vars(other.algorithm_options) == expected
 
 

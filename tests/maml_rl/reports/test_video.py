@@ -12,9 +12,9 @@ import maml_rl.envs.pictures.mujoco_renderer
 from maml_rl import evaluate
 from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.machine.keys import Draws, Purpose, keyed
-from maml_rl.options.config import Config
+from maml_rl.options.config import RlConfig
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.options.shipped import PRESETS
-from maml_rl.options.wiring import make_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.reports.video import CAPTION, episodes_side_by_side, replay, write_video
 from tests.maml_rl.test_train import train
@@ -27,10 +27,10 @@ DRAWS = Draws(Purpose.EVALUATION_EPISODES, 1)
 
 def adapted(env: str, horizon: int, num_tasks: int = 2):
     """What `episodes_side_by_side` takes first: the family's name, the family, tasks, and their adaptation."""
-    config = Config(env=env, num_tasks=num_tasks, episodes_per_task=2, horizon=horizon, hidden_sizes=(8,))
-    setting = make_setting(config)
+    config = RlConfig(env=env, num_tasks=num_tasks, episodes_per_task=2, horizon=horizon, hidden_sizes=(8,))
+    setting = make_rl_setting(config)
     tasks = setting.family.sample_tasks(num_tasks, keyed(Purpose.EVALUATION_TASKS, 1))
-    adaptation = adapt_and_roll_out(setting.algorithm, setting.initial_state(), setting.rollouts(tasks, DRAWS), 1)
+    adaptation = adapt_and_roll_out(setting.algorithm, setting.initial_state(), setting.problem(tasks, DRAWS), 1)
 
     return env, setting.family, tasks, adaptation
 

@@ -10,8 +10,8 @@ from maml_rl.meta import meta_step as meta_step_module
 from maml_rl.meta.inner_loop import inner_step
 from maml_rl.meta.meta_step import inner_kl
 from maml_rl.models.policies import MlpPolicy
-from maml_rl.options.config import Config, configure
-from maml_rl.options.wiring import make_setting
+from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.rl import rollouts as rollouts_module
 from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
@@ -22,7 +22,7 @@ from tests.test_docs import examples
 from tests.test_docs import run as run_example
 
 CONFIG = configure(
-    Config(num_tasks=3, episodes_per_task=4, horizon=10, hidden_sizes=(5,), discount=0.8, gae_lambda=0.7),
+    RlConfig(num_tasks=3, episodes_per_task=4, horizon=10, hidden_sizes=(5,), discount=0.8, gae_lambda=0.7),
     {
         "inner_steps": 2,
         "inner_lr": 0.3,
@@ -57,8 +57,8 @@ def calls(monkeypatch):
     return recorded
 
 
-def run(config: Config = CONFIG, iterations: int = 1):
-    setting = make_setting(config)
+def run(config: RlConfig = CONFIG, iterations: int = 1):
+    setting = make_rl_setting(config)
     checkpoints, rows = [Checkpoint(setting.initial_state(), 0, 0)], []
     for _ in range(iterations):
         checkpoint, metrics = iterate(setting, checkpoints[-1])
@@ -147,7 +147,7 @@ def test_the_inner_kl_is_that_of_the_inner_loop(calls) -> None:
 
 
 def test_the_configuration_reaches_the_env_and_the_policy() -> None:
-    config = Config(
+    config = RlConfig(
         env="halfcheetah-vel",
         variant="promp",
         num_tasks=2,
@@ -158,11 +158,11 @@ def test_the_configuration_reaches_the_env_and_the_policy() -> None:
         min_log_std=-3.0,
         output_scale=0.1,
     )
-    setting = make_setting(config)
+    setting = make_rl_setting(config)
     assert [(each.num_tasks, each.episodes_per_task) for each in setting.simulations] == [(1, 3)] * 2
     assert setting.family.observation_size == 17
     assert setting.model == MlpPolicy(17, 6, (7, 6), "tanh", -0.5, -3.0, 0.1)
-    theta, other = (make_setting(dataclasses.replace(config, seed=seed)).initial_state()["theta"] for seed in (1, 2))
+    theta, other = (make_rl_setting(dataclasses.replace(config, seed=seed)).initial_state()["theta"] for seed in (1, 2))
     assert (theta[-6:] == -0.5).all()
     assert not torch.equal(theta, other)
 
@@ -172,7 +172,7 @@ def test_an_algorithm_without_a_line_search_trains_too(tmp_path, monkeypatch) ->
     names = run_example(examples("docs/development.md")[1])
     entry = Entry(names.MamlSgd, names.MamlSgdOptions, "MAML by plain gradient descent", "the development page")
     monkeypatch.setitem(ALGORITHMS, "sgd", entry)
-    monkeypatch.setattr(Config, "__annotations__", Config.__annotations__ | {"algorithm": str})
+    monkeypatch.setattr(RlConfig, "__annotations__", RlConfig.__annotations__ | {"algorithm": str})
     sizes = "--num-tasks 2 --episodes-per-task 2 --horizon 10 --hidden-sizes 4 --device cpu --iterations 2 --keep-best"
     assert main(["--algorithm", "sgd", *sizes.split(), "--run-dir", str(tmp_path / "run")]) == 0
     rows = metrics(tmp_path / "run")

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from maml_rl.options.config import Config
+from maml_rl.options.config import RlConfig
 from maml_rl.schema.bounds import Within
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.fields import Mark, merge, names_with
@@ -31,5 +31,5 @@ def test_merge_takes_any_dataclass_and_keeps_to_the_bounds_beside_the_marks() ->
 
 
 def test_what_a_resumed_run_may_change_makes_no_other_experiment() -> None:
-    assert set(names_with(Config, Mark.FREE_ON_RESUME)) < set(names_with(Config, Mark.SAME_EXPERIMENT))
-    assert set(names_with(Config, Mark.SAME_EXPERIMENT)) - set(names_with(Config, Mark.FREE_ON_RESUME)) == {"seed"}
+    assert set(names_with(RlConfig, Mark.FREE_ON_RESUME)) < set(names_with(RlConfig, Mark.SAME_EXPERIMENT))
+    assert set(names_with(RlConfig, Mark.SAME_EXPERIMENT)) - set(names_with(RlConfig, Mark.FREE_ON_RESUME)) == {"seed"}

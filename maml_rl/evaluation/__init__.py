@@ -1,0 +1,1 @@
+"""Trained policies and models, measured on new tasks."""

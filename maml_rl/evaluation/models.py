@@ -1,0 +1,140 @@
+"""Regressors and classifiers on new tasks: losses and accuracies in a table, as JSON, and in a figure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from torch import Tensor
+
+from maml_rl.evaluation.options import Options
+from maml_rl.interface.meta_model import MetaModel
+from maml_rl.machine.keys import Draws, Purpose, keyed
+from maml_rl.options.config import configure, flat
+from maml_rl.options.data_wiring import DataSetting, make_data_setting
+from maml_rl.options.parts import choose_device
+from maml_rl.reports.evaluation import summarise
+from maml_rl.reports.measure import ACCURACY, LOSS
+from maml_rl.reports.predictions import Learned
+from maml_rl.schema.errors import Diverged
+from maml_rl.schema.flags import option_name
+from maml_rl.supervised.data_set import Split
+
+TASKS = 600  # as the MAML paper's tests have
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One model's evaluation."""
+
+    name: str
+    meta_model: MetaModel
+    setting: DataSetting  # of the evaluation
+    tasks: Tensor
+    learned: Learned
+
+    @property
+    def measures(self) -> dict[str, list[Any]]:
+        """Per number of gradient steps: mean loss and accuracy over tasks, with 95 % intervals."""
+        found = summarise(self.learned.losses, LOSS)
+        return found if self.learned.accuracies is None else found | summarise(self.learned.accuracies, ACCURACY)
+
+
+def evaluate(named: Sequence[tuple[str, MetaModel]], options: Options, console: Console) -> list[ModelResult]:
+    """Evaluate models on the same new tasks, one after another. Raises UsageError."""
+    return [_evaluate(name, each, options, console) for name, each in named]
+
+
+def _evaluate(name: str, meta_model: MetaModel, options: Options, console: Console) -> ModelResult:
+    trained, split = meta_model.config, options.split or "test"
+    given: dict[str, Any] = {each: getattr(options, each) for each in ("shots", "queries", "transductive")}
+    given |= {each: getattr(options, each) for each in ("inner_lr", "eval_lr_ratio")}
+    given = {each: value for each, value in given.items() if value is not None} | {"device": options.device}
+    if options.data:
+        given["data"] = str(options.data)
+    with console.status(name) as status:
+        setting = make_data_setting(
+            configure(trained, given, option_name),
+            progress=lambda done, of: status.update(f"{name}: read {done} of {of} pictures"),
+        )
+        config = setting.config
+        setting.data.check(split, config.shots, config.queries or config.shots)
+        tasks = sample_tasks(setting, split, options.tasks or TASKS, options.seed)
+        steps = setting.evaluation_steps if options.gradient_steps is None else options.gradient_steps
+        device = choose_device(options.device)
+        state = {name: part.to(device) for name, part in meta_model.state.items()}
+        draws = Draws(Purpose.EVALUATION_EPISODES, options.seed)
+        try:
+            learned = setting.evaluate(
+                state, tasks, draws, steps, lambda done: status.update(f"{name}: {done} of {len(tasks)} tasks")
+            )
+        except Diverged as error:
+            raise Diverged(f"{name}: {error}") from error
+    return ModelResult(name, meta_model, setting, tasks, learned)
+
+
+def sample_tasks(setting: DataSetting, split: Split, num_tasks: int, seed: int) -> Tensor:
+    """The tasks of an evaluation, [num_tasks, ...]."""
+    return setting.data.sample_tasks(split, num_tasks, keyed(Purpose.EVALUATION_TASKS, seed))
+
+
+def as_json(results: Sequence[ModelResult], options: Options) -> dict[str, Any]:
+    """The evaluation JSON: every number that the table has, and every task's."""
+    first = results[0].setting
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        losses, accuracies = result.learned.losses, result.learned.accuracies
+        rows.append(
+            {
+                "name": result.name,
+                "algorithm": "random" if result.name == "random" else result.setting.config.algorithm,
+                "iteration": result.meta_model.iteration,
+                "inner_lrs": result.setting.algorithm.step_sizes(result.meta_model.state, 0, len(losses) - 1),
+                **result.measures,
+                "per_task": [
+                    {"task": result.setting.data.describe(task), "losses": losses[:, i].tolist()}
+                    | ({} if accuracies is None else {"accuracies": accuracies[:, i].tolist()})
+                    for i, task in enumerate(result.tasks)
+                ],
+            }
+        )
+    named = ["shots", "inner_lr", "eval_lr_ratio", "eval_inner_batch"]
+    if first.data.classifies:
+        named += (
+            ["omniglot_split", "ways", "transductive"] if first.config.data == "omniglot" else ["ways", "transductive"]
+        )
+    protocol = {name: value for name, value in flat(first.config).items() if name in named}
+    protocol |= {"queries": first.config.queries or first.config.shots, "split": options.split or "test"}
+    protocol |= {"tasks": len(results[0].tasks), "seed": options.seed}
+    checkpoints = [str(path) for path in options.runs]
+    return {"data": first.config.data, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
+
+
+def print_table(results: Sequence[ModelResult]) -> None:
+    """All models in one table: gradient steps, mean loss or accuracy with its 95 % confidence interval over tasks."""
+    first = results[0]
+    config, count = first.setting.config, len(first.tasks)
+    kind = f"{config.ways}-way {config.shots}-shot" if first.setting.data.classifies else f"{config.shots} examples"
+    words = f"{config.data}: {count} task{'s' * (count > 1)}, {kind}"
+    if first.setting.data.classifies:
+        queries = config.ways * (config.queries or config.shots)
+        how = "transductive: all queries at once" if config.transductive else "not transductive: each query alone"
+        words += f", {queries} quer{'ies' if queries > 1 else 'y'} each\nbatch normalisation in tests is {how}"
+    print(f"{words}\n")
+    width = max(len("model"), *(len(result.name) for result in results))
+    classifies = first.setting.data.classifies
+    heading = f"{'model':<{width}}  iterations  gradient steps  "
+    print(heading + ("accuracy  95 % interval       loss" if classifies else "mean squared error  95 % interval"))
+    for result in results:
+        name, iterations, measures = result.name, f"{result.meta_model.iteration}", result.measures
+        for k, loss in enumerate(measures["loss_mean"]):
+            row = f"{name:<{width}}  {iterations:>10}  {k:>14}  "
+            if classifies:
+                accuracy, half = measures["accuracy_mean"][k], measures["accuracy_ci95"][k]
+                interval = "-" if half is None else f"+- {half:.2%}"
+                print(f"{row}{accuracy:>8.2%}  {interval:>13}  {loss:>9.4f}")
+            else:
+                half = measures["loss_ci95"][k]
+                interval = "-" if half is None else f"+- {half:.3f}"
+                print(f"{row}{loss:>18.3f}  {interval:>13}")
+            name = iterations = ""

@@ -1,0 +1,103 @@
+"""The options of an evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from maml_rl.options.output_file import FIGURES, check_output
+from maml_rl.reports.video import SUFFIXES, check_size
+from maml_rl.schema.bounds import Count, Within
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.flags import option_name, read_flags
+from maml_rl.schema.help_page import print_help
+from maml_rl.supervised.data_set import Split
+
+PROG = "python -m maml_rl.evaluate"
+DESCRIPTION = (
+    "Evaluate trained policies and models on tasks they have not seen, before adaptation and after each gradient step."
+)
+# Options that only the one or the other has an effect on.
+OF_POLICIES = ("env", "episodes", "fixed_tasks", "video")
+OF_MODELS = ("data", "split", "shots", "queries", "transductive", "figure")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The policies or models to evaluate, on which tasks, and the files to write."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Run directories (their best checkpoint, or the last if none is kept), checkpoint files, or names of those that
+    come with the package, such as halfcheetah-dir."""
+    env: str | None = None
+    """The family that they were trained on: needed for a class of your own, module:Class, to allow that it runs."""
+    data: Path | None = None
+    """Folder of the pictures, if they are elsewhere now than in training."""
+    gradient_steps: Annotated[int, Within(0, 1000)] | None = None
+    """Gradient steps on each task, or of rl2 episodes before the last. Default: 3; 0 for an oracle, which is told the
+    task; of rl2 those of a trial in training; with --data as its option eval_steps in training."""
+    tasks: Count | None = None
+    """New tasks to draw. Default: 40; of a data set 600."""
+    episodes: Count | None = None
+    """Episodes of each task, before each gradient step and after the last. Default: as in training; with --fixed-tasks
+    maml-paper as in the paper's tests, 20, or 40 for navigation-2d and ant-dir."""
+    inner_lr: Annotated[float, Within(0)] | None = None
+    """Size of the first gradient step. Default: as in training."""
+    eval_lr_ratio: Annotated[float, Within(0)] | None = None
+    """Size of the later gradient steps over that of the first. Default: as in training."""
+    seed: Annotated[int, Within(0, 2**32 - 1)] = 1
+    """Seed of tasks, start states and noise. Training and validation never have the same."""
+    fixed_tasks: str | None = None
+    """JSON or YAML file with a list of tasks to evaluate on instead: [1.7] for 1.7 m/s, [[0.3, -0.2]] for a goal. Or
+    maml-paper: the 40 tasks of the MAML paper's tests, of the families that it has."""
+    split: Split | None = None
+    """Of a data set: whose classes the tasks have, those to train on, to validate or to test. Default: test."""
+    shots: Count | None = None
+    """Of a data set: examples of a support set; of a classification, of each class. Default: as in training."""
+    queries: Count | None = None
+    """Of a data set: examples of a query set, likewise. Default: as in training."""
+    transductive: bool | None = None
+    """Of a data set: whether batch normalisation takes the statistics of all queries of a task at once; if not, those
+    of its support set and a single query. Default: as in training."""
+    random: bool = False
+    """Evaluate a random initialisation beside them, of the first one's kind."""
+    output: Path | None = None
+    """JSON file to write."""
+    figure: Path | None = None
+    """Of a data set: figure to write, .png, .pdf or .svg: the first tasks, and what was predicted of them."""
+    video: Path | None = None
+    """Video to write, .mp4 or .gif: the first tasks before adaptation and after each step, side by side."""
+    video_tasks: Count = 1
+    """Tasks in the video, one below the other."""
+    video_size: tuple[int, int] = (320, 240)
+    """Width and height of each picture in the video, pixels: even numbers from 64 to 1920."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where models and adaptation run; auto takes CUDA if there is one."""
+    num_threads: Annotated[int, Within(0, 1024)] = 0
+    """CPU threads; 0 takes one per CPU."""
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Check argv. Prints help and exits with status 0 if asked for. Raises UsageError for bad input."""
+    if any(token in ("-h", "--help") for token in argv):
+        print_help({"": Options()}, PROG, DESCRIPTION)
+    flags = read_flags(argv, Options, positional="runs")
+    options = Options(**flags)
+    if not options.runs:
+        raise UsageError("got no run and no checkpoint, allowed: one or more; see --help")
+    twice = next((path for path in options.runs if options.runs.count(path) > 1), None)
+    if twice:
+        raise UsageError(f"got {str(twice)!r} twice, allowed: each once")
+    for name in ("video_tasks", "video_size"):
+        if name in flags and not options.video:
+            raise UsageError(f"{option_name(name)}: not allowed without --video")
+    if options.figure:
+        check_output("--figure", options.figure, FIGURES)
+    if options.output:
+        check_output("--output", options.output, [".json"])
+    if options.video:
+        check_output("--video", options.video, SUFFIXES)
+        check_size("--video-size", options.video_size)
+    return options

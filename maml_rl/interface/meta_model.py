@@ -1,0 +1,176 @@
+"""A trained regressor or classifier: adapt it to examples, and predict with it."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maml_rl.envs import KeyedGenerator
+from maml_rl.machine.keys import Draws, Purpose
+from maml_rl.meta.algorithm import State
+from maml_rl.meta.task_mean import TaskMean
+from maml_rl.models.model import Model
+from maml_rl.options.config import DataConfig
+from maml_rl.options.parts import make_algorithm
+from maml_rl.schema.errors import shown
+from maml_rl.supervised.catalogue import classifies, shape_of_examples
+from maml_rl.supervised.data_set import Split
+from maml_rl.supervised.episodes import Episodes
+from maml_rl.supervised.examples import Examples
+from maml_rl.supervised.picture_array import read_picture
+from maml_rl.supervised.prediction import predicted
+
+Inputs = np.ndarray | Tensor | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class MetaModel:
+    """A model, the configuration that it was trained with, and the examples that it was adapted to."""
+
+    config: DataConfig
+    model: Model
+    state: State  # of the algorithm, float32, on the CPU
+    iteration: int  # iterations that it was trained for
+    gradient_steps: int = 0  # taken by `adapt` since
+    support: Tensor | None = None  # [N, ...], the inputs that it was adapted to last
+    labels: tuple[Any, ...] = ()  # of a classification: those of the classes 0, 1, ..., as `adapt` was given them
+
+    @property
+    def theta(self) -> Tensor:
+        """[P], the model's parameters."""
+        return self.state["theta"]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one example: (1,) for a number, (C, H, W) for a picture."""
+        return shape_of_examples(self.config.data, self.config.picture_size, self.config.picture_colour)
+
+    def predict(self, inputs: Inputs) -> np.ndarray:
+        """Numbers [N], or labels [N] as `adapt` was given them. inputs: as of `maml_rl.adapt`.
+
+        Batch normalisation takes the statistics of all inputs at once if `config.transductive` is set; otherwise of the
+        examples that the model was adapted to, and of one input. Raises ValueError for inputs of another shape, and if
+        a classifier has not been adapted: it has no labels before.
+        """
+        if not classifies(self.config.data):
+            return self._predicted(inputs).mode()[0, :, 0].numpy()
+        chosen = self.probabilities(inputs).argmax(axis=1).tolist()
+        labels = np.empty(len(chosen), dtype=object)
+        labels[:] = [self.labels[number] for number in chosen]
+        return labels if not all(isinstance(each, (str, int)) for each in self.labels) else np.array(labels.tolist())
+
+    def probabilities(self, inputs: Inputs) -> np.ndarray:
+        """[N, labels], of each label in the order of `labels`. Raises ValueError, as `predict` does."""
+        if not self.labels:
+            raise ValueError("probabilities: got a model that has no labels, allowed: an adapted classifier")
+        logits = self._predicted(inputs)[0][0, :, : len(self.labels)]  # those of the other classes do not count
+        return logits.softmax(dim=1).numpy()
+
+    def _predicted(self, inputs: Inputs) -> Any:
+        queries = as_inputs(inputs, self)[None]
+        support = queries if self.support is None else self.support[None]
+        transductive = self.config.transductive or self.support is None
+        with torch.no_grad():
+            return predicted(self.model, self.theta[None], support, queries, transductive)
+
+
+@dataclass(frozen=True)
+class GivenExamples:
+    """The examples of one task as a `maml_rl.supervised.data_set.DataSet`: as support and as query set."""
+
+    given: Examples  # [1, N, ...]
+    input_shape: tuple[int, ...]
+    output_size: int
+    classifies: bool
+
+    def check(self, split: Split, shots: int, queries: int) -> None:
+        """They are there."""
+
+    def sample_tasks(self, split: Split, num_tasks: int, generator: KeyedGenerator) -> Tensor:
+        return torch.zeros(num_tasks, 1, dtype=torch.float64)
+
+    def examples(self, tasks: Tensor, shots: int, queries: int, generator: KeyedGenerator) -> tuple[Examples, Examples]:
+        return self.given, self.given
+
+    def describe(self, task: Tensor) -> str:
+        return "the given examples"
+
+
+def adapt_model(
+    meta_model: MetaModel, inputs: Inputs, targets: Sequence[Any], gradient_steps: int | None = None, seed: int = 0
+) -> MetaModel:
+    """`maml_rl.adapt` of a model."""
+    config = meta_model.config
+    steps = config.eval_steps if gradient_steps is None else gradient_steps
+    if steps < 0:
+        raise ValueError(f"gradient_steps: got {steps}, allowed: an integer >= 0")
+    x = as_inputs(inputs, meta_model)
+    if len(targets) != len(x):
+        raise ValueError(f"targets: got {len(targets)}, allowed: {len(x)}, as many as inputs")
+    y, labels = _one_hot(targets, meta_model) if classifies(config.data) else (_numbers(targets), ())
+    data = GivenExamples(Examples.of(x[None], y[None]), meta_model.input_shape, y.shape[1], classifies(config.data))
+    first = meta_model.gradient_steps
+    episodes = Episodes(
+        meta_model.model,
+        data,
+        torch.zeros(1, 1, dtype=torch.float64),
+        Draws(Purpose.INTERFACE_EPISODES, seed),
+        shots=len(x),
+        queries=len(x),
+        steps=first + steps,
+        mean=TaskMean(1),
+        random=np.random.default_rng(seed),
+        inner_batch=config.eval_inner_batch,
+    )
+    *_, last = make_algorithm(config).adapt(meta_model.state, episodes, steps, first)
+    state = meta_model.state | {name: part[0].detach() for name, part in last.state_M.items()}
+    return dataclasses.replace(meta_model, state=state, gradient_steps=first + steps, support=x, labels=labels)
+
+
+def as_inputs(inputs: Inputs, meta_model: MetaModel) -> Tensor:
+    """Inputs [N, ...] float32 of a model; pictures of 8 bits become values from 0 to 1. Raises ValueError."""
+    config, shape = meta_model.config, meta_model.input_shape
+    if not isinstance(inputs, np.ndarray | Tensor) and len(inputs) and isinstance(inputs[0], str | os.PathLike):
+        if len(shape) == 1:
+            raise ValueError("inputs: got paths, allowed: numbers")
+        pictures = np.stack([read_picture(Path(each), shape[-1], config.picture_colour) for each in inputs])
+        x = torch.from_numpy(pictures).float() / 255
+        return 1 - x if config.data == "omniglot" else x  # whose ink is 1, and paper 0
+    try:
+        array = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.asarray(inputs))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"inputs: got {shown(inputs)}, allowed: numbers of shape {_wanted(shape)}") from error
+    if shape[0] == 1 and array.ndim == len(shape):
+        array = array.unsqueeze(1)  # a number without brackets, a grey picture without its channel
+    if tuple(array.shape[1:]) != shape or not len(array):
+        raise ValueError(f"inputs: got shape {tuple(array.shape)}, allowed: {_wanted(shape)}")
+    x = array.to("cpu", torch.float32)
+    return x / 255 if array.dtype == torch.uint8 else x
+
+
+def _wanted(shape: tuple[int, ...]) -> str:
+    return f"(N, {', '.join(map(str, shape))})"
+
+
+def _numbers(targets: Sequence[Any]) -> Tensor:
+    """[N, 1] float32."""
+    try:
+        return torch.from_numpy(np.asarray(targets, dtype=np.float32)).reshape(len(targets), 1)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"targets: got {shown(targets)}, allowed: {len(targets)} numbers") from error
+
+
+def _one_hot(targets: Sequence[Any], meta_model: MetaModel) -> tuple[Tensor, tuple[Any, ...]]:
+    """[N, ways], and the labels of the first classes."""
+    names = [each.item() if isinstance(each, np.generic | Tensor) else each for each in targets]
+    labels = tuple(dict.fromkeys(names))
+    if len(labels) > meta_model.config.ways:
+        allowed = f"up to {meta_model.config.ways}, the ways of the model"
+        raise ValueError(f"targets: got {len(labels)} different labels, allowed: {allowed}")
+    return torch.eye(meta_model.config.ways)[[labels.index(each) for each in names]], labels

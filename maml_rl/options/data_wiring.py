@@ -1,0 +1,178 @@
+"""The objects that a configuration of supervised learning stands for: its data set, its model."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.machine.keys import Draws, Purpose, keyed
+from maml_rl.machine.ranks import ALONE, Ranks
+from maml_rl.machine.stopwatch import Stopwatch
+from maml_rl.meta.algorithm import Algorithm, Metrics, State
+from maml_rl.meta.task_mean import TaskMean
+from maml_rl.models.batch_norm_mlp import BatchNormMlp
+from maml_rl.models.conv import ConvClassifier
+from maml_rl.models.model import Model
+from maml_rl.models.regressor import MlpRegressor
+from maml_rl.options.config import DataConfig
+from maml_rl.options.data_size import check_data_size
+from maml_rl.options.parts import choose_device, make_algorithm, outer_step_size
+from maml_rl.reports.measure import ACCURACY, LOSS, Measure
+from maml_rl.reports.predictions import Learned, adapt_and_predict
+from maml_rl.schema.errors import UsageError
+from maml_rl.supervised.catalogue import classifies, make_data_set, shape_of_examples
+from maml_rl.supervised.data_set import SPLITS, DataSet, Split
+from maml_rl.supervised.episode_metrics import episode_metrics
+from maml_rl.supervised.episodes import Episodes
+
+AT_ONCE = 100  # tasks that an evaluation adapts to at the same time
+
+OF_PURPOSE: dict[Purpose, Split] = {
+    Purpose.TASKS: "train",
+    Purpose.VALIDATION_TASKS: "val",
+    Purpose.EVALUATION_TASKS: "test",
+}
+
+
+@dataclass(frozen=True)
+class DataSetting:
+    """The objects that a configuration of supervised learning stands for, on one rank."""
+
+    config: DataConfig
+    data: DataSet
+    model: Model
+    algorithm: Algorithm
+    ranks: Ranks = ALONE
+
+    @property
+    def evaluation_steps(self) -> int:
+        """Steps of adaptation that an evaluation takes unless told otherwise."""
+        return self.config.eval_steps
+
+    @property
+    def outer_step_size(self) -> str:
+        """The option to lower if an update diverges."""
+        return outer_step_size(self.config)
+
+    @property
+    def measure(self) -> Measure:
+        """What validation and evaluation measure."""
+        return ACCURACY if self.data.classifies else LOSS
+
+    @property
+    def step(self) -> str:
+        """The word for a step of adaptation."""
+        return ALGORITHMS[self.config.algorithm].step
+
+    def initial_state(self) -> State:
+        """The state of a new run."""
+        return self.algorithm.init(self.model, keyed(Purpose.INITIAL_PARAMETERS, self.config.seed))
+
+    def try_out(self) -> None:
+        """Raise UsageError if training, validation or evaluation would lack classes or examples."""
+        config = self.config
+        queries = config.queries or config.shots
+        for split in SPLITS:
+            shots = config.train_shots if split == "train" and config.train_shots else config.shots
+            self.data.check(split, shots, queries)
+
+    def sample_tasks(self, purpose: Purpose, iteration: int = 0) -> Tensor:
+        """The tasks [M, ...] of an iteration, those of all ranks."""
+        generator = keyed(purpose, self.config.seed, iteration)
+        return self.data.sample_tasks(OF_PURPOSE[purpose], self.config.num_tasks, generator)
+
+    def problem(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = lambda part: None) -> Episodes:
+        """The problem of some tasks [M, ...], to be trained on. announce: told each part of the work as it begins."""
+        config = self.config
+        return Episodes(
+            self.model,
+            self.data,
+            tasks,
+            draws,
+            config.train_shots or config.shots,
+            config.queries or config.shots,
+            self.algorithm.trained_steps,
+            TaskMean(config.num_tasks, self.ranks.sum),
+            keyed(Purpose.ALGORITHM, draws.seed, draws.iteration).streams(1)[0],
+            draws.iteration / max(1, config.iterations),
+            Stopwatch(announce),
+            inner_batch=config.inner_batch,
+        )
+
+    def test_problem(self, tasks: Tensor, draws: Draws, steps: int) -> Episodes:
+        """The problem of some tasks [M, ...], to be evaluated on after up to `steps` steps."""
+        config = self.config
+        return dataclasses.replace(self.problem(tasks, draws), shots=config.shots, steps=steps, inner_batch=config.eval_inner_batch)
+
+    def metrics(self, episodes: Episodes, theta: Tensor) -> Metrics:
+        """The metrics of an iteration's episodes, if they are due; theta [P]: the new parameters."""
+        due = (episodes.draws.iteration + 1) % self.config.metrics_every == 0
+        return episode_metrics(episodes, theta) if due else {}
+
+    def scores(self, state: State, tasks: Tensor, draws: Draws, steps: int) -> Tensor:
+        """[K + 1, M], accuracies or losses on the tasks before adaptation and after each of the steps."""
+        return self.evaluate(state, tasks, draws, steps).scores.to(state["theta"].device)
+
+    def evaluate(
+        self, state: State, tasks: Tensor, draws: Draws, steps: int, announce: Callable[[int], None] = lambda done: None
+    ) -> Learned:
+        """Adapt to tasks [M, ...], and predict their query sets. announce: told how many of them are done."""
+        parts = []
+        for first in range(0, len(tasks), AT_ONCE):
+            here = dataclasses.replace(draws, first_task=draws.first_task + first)
+            episodes = self.test_problem(tasks[first : first + AT_ONCE], here, steps)
+            parts.append(adapt_and_predict(self.algorithm, state, episodes, steps, self.config.transductive))
+            announce(min(len(tasks), first + AT_ONCE))
+        losses = torch.cat([part.losses for part in parts], dim=1)
+        accuracies = [part.accuracies for part in parts if part.accuracies is not None]
+        return Learned(losses, torch.cat(accuracies, dim=1) if accuracies else None)
+
+
+def make_data_setting(
+    config: DataConfig, ranks: Ranks = ALONE, progress: Callable[[int, int], None] = lambda done, of: None
+) -> DataSetting:
+    """Build the objects of a configuration. Raises UsageError. progress: as of `make_data_set`."""
+    model, algorithm = make_data_model(config), make_algorithm(config)
+    if getattr(config.algorithm_options, "inner_loss", "plain") != "plain":
+        got = config.algorithm_options.inner_loss
+        raise UsageError(f"--inner-loss: got {got!r}, allowed with --data: plain; the others are of policies")
+    share = ranks.share(config.num_tasks)
+    device = choose_device(config.device)
+    sharing = ranks.local_size if device.type == "cpu" else 1  # ranks in the same memory
+    check_data_size(config, model, (share.stop - share.start) * sharing, device)
+    data = make_data_set(
+        config.data,
+        config.omniglot_split,
+        config.ways,
+        config.picture_size,
+        config.picture_colour,
+        config.seed,
+        progress,
+    )
+    return DataSetting(config, data, model, algorithm, ranks)
+
+
+def make_data_model(config: DataConfig) -> Model:
+    """The model of a configuration, for its data's examples, as the algorithm has it. Raises UsageError."""
+    shape = shape_of_examples(config.data, config.picture_size, config.picture_colour)
+    init_std = config.init_std or None
+    if not classifies(config.data):
+        model = MlpRegressor(shape[0], 1, config.hidden_sizes, config.nonlinearity, init_std)
+    elif config.network == "mlp":
+        size = shape[0] * shape[1] * shape[2]
+        model = BatchNormMlp(config.ways, size, config.hidden_sizes, init_std)
+    else:
+        channels, height, width = shape
+        model = ConvClassifier(
+            config.ways,
+            (channels, height, width),
+            config.filters,
+            config.blocks,
+            config.halved_by,
+            config.features,
+            init_std,
+        )
+    return ALGORITHMS[config.algorithm].model(model, config.algorithm_options)
