@@ -5,7 +5,7 @@ from torch import Tensor
 from maml_rl.meta.algorithm import State
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-NOT_NEGATIVE = ("adam.v", "adam.t")  # entries of a state
+NOT_NEGATIVE = ("adam.v", "adam.t", "inner.v", "inner.t")  # entries of a state, also of `maml_rl.meta.inner_adam`'s
 
 
 def adam_start(point: Tensor) -> State:
@@ -21,7 +21,15 @@ def adam_step(point: Tensor, gradient: Tensor, moments: State, lr: float) -> tup
     """The point [P] after a step down the gradient [P], and the moments after it."""
     t = moments["adam.t"] + 1
     m = BETA1 * moments["adam.m"] + (1 - BETA1) * gradient
-    v = BETA2 * moments["adam.v"] + (1 - BETA2) * gradient.square()
-    corrected_m, corrected_v = m / (1 - BETA1**t), v / (1 - BETA2**t)
-    step = lr * corrected_m / (corrected_v.sqrt() + EPSILON)
+    v, scale = second_moment(moments["adam.v"], gradient, t)
+    step = lr * (m / (1 - BETA1**t)) / scale
     return point - step, {"adam.m": m, "adam.v": v, "adam.t": t}
+
+
+def second_moment(v: Tensor, gradient: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The second moment [..., P] after a gradient [..., P], and the scale [..., P] that a step is divided by.
+
+    t: number of steps with this one, [] or [..., 1].
+    """
+    v = BETA2 * v + (1 - BETA2) * gradient.square()
+    return v, (v / (1 - BETA2**t)).sqrt() + EPSILON

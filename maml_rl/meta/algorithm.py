@@ -40,19 +40,20 @@ class Actor(Protocol):
 class FeedForward:
     """An actor without memory: a model at theta_M [M, P]."""
 
-    def __init__(self, model: Model, theta_M: Tensor) -> None:
-        self.model, self.theta_M = model, theta_M
+    def __init__(self, model: Model, theta_M: Tensor, others_M: State | None = None) -> None:
+        """others_M: the entries of `state_M` beside theta, [M, ...], if there are any."""
+        self.model, self.theta_M, self._others_M = model, theta_M, others_M or {}
         self._at = model.at(theta_M)
 
     @property
     def state_M(self) -> State:
-        return {"theta": self.theta_M}
+        return {"theta": self.theta_M, **self._others_M}
 
     def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
         return self._at(inputs), memory
 
     def rows(self, rows: slice) -> "FeedForward":
-        return FeedForward(self.model, self.theta_M[rows])
+        return FeedForward(self.model, self.theta_M[rows], {name: part[rows] for name, part in self._others_M.items()})
 
 
 class Algorithm(Protocol):

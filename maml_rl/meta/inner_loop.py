@@ -83,10 +83,14 @@ def descent(problem: Problem, theta: Tensor, inner: Inner) -> Path:
 
 def inner_step(model: Model, theta_M: Tensor, batch: Batch, loss: Loss, alpha: float | Tensor) -> Tensor:
     """theta_M - alpha * grad L_i(theta_i) for every task: [M, P], detached."""
+    return theta_M.detach() - alpha * task_gradients(model, theta_M, batch, loss)
 
-    def step(chunk: slice) -> Tensor:
+
+def task_gradients(model: Model, theta_M: Tensor, batch: Batch, loss: Loss) -> Tensor:
+    """grad L_i(theta_i) for every task: [M, P], detached."""
+
+    def gradients(chunk: slice) -> Tensor:
         part = batch.rows(chunk)
-        theta_c = theta_M[chunk].detach()
-        return theta_c - alpha * model.derivatives(theta_c, part.inputs).gradient(lambda d: loss(d, part))
+        return model.derivatives(theta_M[chunk].detach(), part.inputs).gradient(lambda d: loss(d, part))
 
-    return torch.cat(parallel_map(step, task_chunks(batch)))
+    return torch.cat(parallel_map(gradients, task_chunks(batch)))

@@ -24,6 +24,8 @@ from tests.maml_rl.given_problem import GivenProblem
 POLICY = MlpPolicy(3, 2, (5,), "tanh")
 POLICIES = {"gaussian": POLICY, "categorical": MlpPolicy(3, 5, (5,), "tanh", choices=(2, 3))}
 M = 4
+# Options with which an algorithm keeps more in its state.
+VARIANTS = {"reptile-adam": ("reptile", {"inner_optimiser": "adam"})}
 
 
 @pytest.fixture(params=POLICIES)
@@ -31,10 +33,11 @@ def policy(request) -> MlpPolicy:
     return POLICIES[request.param]
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[*NAMES, *VARIANTS])
 def trained(request, policy):
     """An algorithm, the model that it trains, and its first state."""
-    return made(request.param, policy)
+    name, options = VARIANTS.get(request.param, (request.param, {}))
+    return made(name, policy, **options)
 
 
 @pytest.fixture
@@ -169,14 +172,16 @@ def test_adaptation_begins_with_the_policy_itself_and_draws_no_more_than_it_need
     first = next(actors)
     assert drawn == []
     assert torch.equal(first.theta_M, state["theta"].expand(M, -1))
-    thetas_M = [actor.theta_M for actor in actors]
-    assert len(thetas_M) == 2
+    states_M = [actor.state_M for actor in actors]
+    assert len(states_M) == 2
     assert drawn == [0, 1]
-    assert not torch.equal(thetas_M[0], first.theta_M)
-    # A policy that has had a step goes on where it was.
-    after_one = algorithm.adapt(state | {"theta": thetas_M[0][0]}, counting, 1, 1)
-    assert torch.equal(next(after_one).theta_M[0], thetas_M[0][0])
-    assert torch.equal(next(after_one).theta_M[0], thetas_M[1][0])
+    assert not torch.equal(states_M[0]["theta"], first.theta_M)
+    # A policy that has had a step goes on where it was, with all that is its own by now.
+    own = {name: part[0] for name, part in states_M[0].items()}
+    assert {name: part.shape for name, part in own.items()}.items() <= {n: p.shape for n, p in state.items()}.items()
+    after_one = algorithm.adapt(state | own, counting, 1, 1)
+    for actor, expected in zip(after_one, states_M, strict=True):
+        assert all(torch.equal(actor.state_M[name][0], part[0]) for name, part in expected.items())
     assert drawn == [0, 1, 1]
 
 
