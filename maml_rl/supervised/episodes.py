@@ -16,6 +16,7 @@ from maml_rl.schema.errors import Diverged
 from maml_rl.supervised.data_set import DataSet
 from maml_rl.supervised.examples import Examples
 from maml_rl.supervised.losses import cross_entropy, mean_squared_error, on_the_last
+from maml_rl.supervised.minibatches import minibatch
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Episodes:
     model: Model
     data: DataSet
     tasks: Tensor  # [M, ...]
-    draws: Draws  # of the examples
+    draws: Draws  # of the examples, in phase 0; of their order in minibatches in later phases
     shots: int  # examples of a support set; of a classification, of each class
     queries: int  # likewise of a query set
     steps: int  # gradient steps: all of them are on the support set
@@ -33,6 +34,7 @@ class Episodes:
     random: np.random.Generator
     progress: float = 0.0
     watch: Stopwatch = field(default_factory=Stopwatch)
+    inner_batch: int = 0  # examples of the support set that an inner step sees; 0 takes all
     thetas_M: dict[int, Tensor] = field(default_factory=dict)  # [M, P] of the models after k gradient steps
 
     @property
@@ -62,14 +64,21 @@ class Episodes:
             return self.data.examples(self.tasks, self.shots, self.queries, self.draws.phase())
 
     def draw(self, theta_M: Tensor, k: int) -> Examples:
-        """The support set, or for the models theta_M [M, P] after all of the `steps` the query set.
+        """The support set, or its minibatch k; for the models theta_M [M, P] after all of the `steps` the query set.
 
         On theta_M's device, in its type. Raises Diverged if the parameters of a task are not finite.
         """
         self._check_finite(theta_M, k)
         self.thetas_M[k] = theta_M.detach()
         support, query = self.sets
-        return (support if k < self.steps else query).to(theta_M.device, theta_M.dtype)
+        return (self._seen(support, k) if k < self.steps else query).to(theta_M.device, theta_M.dtype)
+
+    def _seen(self, support: Examples, k: int) -> Examples:
+        """The examples that inner step k sees."""
+        num_examples = support.weights.shape[1]
+        if not 0 < self.inner_batch < num_examples:
+            return support
+        return support.chosen(minibatch(self.draws, self.num_tasks, num_examples, self.inner_batch, k))
 
     def _check_finite(self, theta_M: Tensor, k: int) -> None:
         broken = (~theta_M.isfinite().all(dim=1)).nonzero()[:, 0].tolist()

@@ -34,6 +34,11 @@ class Examples:
         chosen = slice(first % self.weights.shape[1], None, stride)
         return Examples.of(self.inputs[:, chosen].contiguous(), self.targets[:, chosen].contiguous())
 
+    def chosen(self, numbers: Tensor) -> "Examples":
+        """The examples of each task with these numbers [M, B], as a batch in its own right."""
+        tasks = torch.arange(len(numbers), device=numbers.device)[:, None]
+        return Examples.of(self.inputs[tasks, numbers], self.targets[tasks, numbers])
+
     def to(self, device: torch.device, dtype: torch.dtype) -> "Examples":
         """The same on a device, in a floating-point type."""
         return Examples.of(self.inputs.to(device, dtype), self.targets.to(device, dtype))
