@@ -43,7 +43,7 @@ from maml_rl.options.config import RlConfig
 from maml_rl.options.output_file import check_output
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import make_rl_setting
-from maml_rl.reports.figures import COLOURS, FONT_SIZE, MARKERS, picture
+from maml_rl.reports.canvas import COLOURS, FONT_SIZE, MARKERS, picture
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.schema.errors import UsageError

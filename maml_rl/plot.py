@@ -96,7 +96,8 @@ def plot(paths: Sequence[Path], output: Path) -> None:
     evaluations = [with_step(read_evaluation(path)) for path in paths if not os.path.isdir(path)]
 
     # matplotlib takes a second to import; bad input does not have to wait for it
-    from maml_rl.reports.figures import figure, picture
+    from maml_rl.reports.canvas import picture
+    from maml_rl.reports.figures import figure
 
     content = picture(figure(group_runs(runs), evaluations), output.suffix[1:].lower())
     write_atomically(output, content)

@@ -105,7 +105,9 @@ class DataSetting:
     def test_problem(self, tasks: Tensor, draws: Draws, steps: int) -> Episodes:
         """The problem of some tasks [M, ...], to be evaluated on after up to `steps` steps."""
         config = self.config
-        return dataclasses.replace(self.problem(tasks, draws), shots=config.shots, steps=steps, inner_batch=config.eval_inner_batch)
+        return dataclasses.replace(
+            self.problem(tasks, draws), shots=config.shots, steps=steps, inner_batch=config.eval_inner_batch
+        )
 
     def metrics(self, episodes: Episodes, theta: Tensor) -> Metrics:
         """The metrics of an iteration's episodes, if they are due; theta [P]: the new parameters."""

@@ -1,7 +1,5 @@
 """Figures: learning curves of training, and of evaluation against steps of adaptation."""
 
-import io
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,21 +7,15 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from maml_rl.reports.canvas import COLOURS, FONT_SIZE, MARKERS, PLAIN_TEXT, as_text, blank
 from maml_rl.reports.measure import ACCURACY, LOSS, RETURN, Measure
-from maml_rl.schema.errors import UsageError, one_line
+from maml_rl.schema.errors import UsageError
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers, and Tol's muted ones; markers do in grey print.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-COLOURS += ["#882255", "#999933", "#332288", "#44AA99", "#661100", "#888888"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h"]  # another number than of colours
 MANY = 4  # groups of runs from which on the curves before adaptation, and bands, stand back
 MAX_PANELS, MAX_CURVES = 20, 200  # of a figure: beyond them nothing can be told apart
-MAX_NAME = 90  # characters of a name; as many fit below a panel
-FONT_SIZE = 13  # points; at README width, about half of it
 OFFSET = 0.04  # gradient steps between two policies' intervals, so that none hides another
 
 Metrics = Sequence[Mapping[str, Any]]  # the lines of a metrics.jsonl
@@ -39,17 +31,8 @@ def figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) ->
     learning: the groups of runs of each family or data set, by its name. Names are text: a $ in them begins no formula.
     Raises UsageError for more families or curves than a figure can have.
     """
-    with rc_context({"text.parse_math": False}):
+    with rc_context(PLAIN_TEXT):
         return _figure(learning, evaluations)
-
-
-def picture(drawn: Figure, suffix: str) -> bytes:
-    """The figure as a file: png, pdf or svg. A character that the font lacks becomes a box."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"(?s)Glyph .* missing from font")
-        drawn.savefig(buffer, format=suffix)
-    return buffer.getvalue()
 
 
 def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -> Figure:
@@ -64,8 +47,7 @@ def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -
         if got > most:
             raise UsageError(f"got {got} {noun}, allowed: up to {most} in a figure")
     height = 6 + max(0, max(curves, default=0) - 8) * FONT_SIZE / 50  # inches: for a legend of many lines
-    drawn = Figure(figsize=(8 * panels, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = blank(8 * panels, height)
     axes = list(np.atleast_1d(drawn.subplots(1, panels)))
     labels = dict.fromkeys(label for groups in learning.values() for label in groups)
     colours = dict(zip(labels, _cycle(COLOURS), strict=False))  # of one label the same in all panels
@@ -101,7 +83,9 @@ def learning_curves(axes: Axes, env: str, groups: Groups, colours: Mapping[str, 
             mean, spread = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(runs) - 1))
             words = ", ".join(part for part in (label, kind, seeds) if part) or measure.name
             marker, behind = "." if len(grid) == 1 else None, many and key == pre
-            (line,) = axes.plot(grid, mean, style, color=colour, label=None if behind else _label(words), marker=marker)
+            (line,) = axes.plot(
+                grid, mean, style, color=colour, label=None if behind else as_text(words), marker=marker
+            )
             if behind:
                 line.set(linewidth=0.8, alpha=0.5)
             if len(runs) > 1 and not behind:
@@ -130,11 +114,11 @@ def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -
         )
         half = np.array([width or 0.0 for width in result[f"{measure.name}_ci95"]])
         if len(x) == 1 and last > 0:
-            axes.axhline(mean[0], color=colour, linestyle=":", label=_label(label))
+            axes.axhline(mean[0], color=colour, linestyle=":", label=as_text(label))
             axes.axhspan(mean[0] - half[0], mean[0] + half[0], color=colour, alpha=0.12, linewidth=0)
         else:
             shifted = x + OFFSET * (i - (len(results) - 1) / 2)
-            axes.errorbar(shifted, mean, yerr=half, color=colour, marker=marker, capsize=4, label=_label(label))
+            axes.errorbar(shifted, mean, yerr=half, color=colour, marker=marker, capsize=4, label=as_text(label))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     words = {each.get("step", "gradient step") for each in evaluations}
     steps = f"{words.pop()}s" if len(words) == 1 else "steps"
@@ -142,20 +126,13 @@ def adaptation_curves(axes: Axes, env: str, evaluations: Sequence[Evaluation]) -
 
 
 def _finish(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(_label(title), fontsize=FONT_SIZE)
+    axes.set_title(as_text(title), fontsize=FONT_SIZE)
     axes.set_xlabel(x, fontsize=FONT_SIZE)
     axes.set_ylabel(y, fontsize=FONT_SIZE)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=FONT_SIZE)
     axes.legend(fontsize=FONT_SIZE - 2, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.13))
-
-
-def _label(name: str) -> str:
-    """A name as it is drawn: one short line. It is never empty, nor begins with an underscore: that means none."""
-    name = one_line(name)
-    name = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME // 2]} ... {name[-MAX_NAME // 2 :]}"
-    return f"\N{ZERO WIDTH SPACE}{name}" if name[:1] in ("", "_") else name
 
 
 def _cycle(values: Sequence[str]) -> list[str]:

@@ -32,8 +32,9 @@ from maml_rl.options.command_line import Source, parse_command_line
 from maml_rl.options.config import RlConfig, configure, flat
 from maml_rl.options.given_tasks import as_tasks, load_tasks
 from maml_rl.options.yaml_file import dump_yaml
+from maml_rl.reports.canvas import picture
 from maml_rl.reports.evaluation_file import read_evaluation
-from maml_rl.reports.figures import figure, picture
+from maml_rl.reports.figures import figure
 from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from maml_rl.runs.directory import read_run
 from maml_rl.runs.metrics_file import MetricsWriter
