@@ -19,14 +19,14 @@ PLAIN_TEXT: dict[Any, Any] = {"text.parse_math": False}  # for `rc_context`: a $
 
 
 def blank(width: float, height: float, layout: Any = "constrained") -> Figure:
-    """A figure without anything in it. width, height: inches. layout: matplotlib's name of one, or None."""
+    """A figure without anything in it. width, height: inches. layout: as matplotlib's Figure takes it."""
     drawn = Figure(figsize=(width, height), dpi=120, layout=layout)
     FigureCanvasAgg(drawn)
     return drawn
 
 
 def check_number(got: int, noun: str, least: int, most: int) -> None:
-    """Raise UsageError unless a figure can have so many of a thing. noun: its word, if there are several."""
+    """Raise UsageError unless a figure can have so many of a thing. noun: its word, which follows the number."""
     if not least <= got <= most:
         raise UsageError(f"got {got} {noun}, allowed: {least} to {most} in a figure")
 
