@@ -84,8 +84,10 @@ def run(options: Options) -> int:
         models.print_table(results)
         write(models.as_json(results, options), options)
         if options.figure:
+            from maml_rl.evaluation.drawing import draw  # matplotlib takes a second to import
+
             with console.status(f"drawing {options.figure}"):
-                write_atomically(options.figure, models.draw(results[0], options))
+                write_atomically(options.figure, draw(results[0], options))
         return 0
     played = [policies.evaluate(name, each, options, console) for name, each in of_policies]
     policies.print_table(played)

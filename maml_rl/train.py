@@ -73,9 +73,7 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks) ->
     num_threads = config.num_threads or max(1, num_cpus() // ranks.local_size)
     use_threads(num_threads)
     with ranks.together(), signals.interruptible():
-        setting = make_setting(
-            config, ranks, num_threads, said_in_tenths() if ranks.is_first else lambda done, of: None
-        )
+        setting = make_setting(config, ranks, num_threads, said_in_tenths(ranks.is_first))
         setting.try_out()
     with contextlib.ExitStack() as held:
         run_dir, checkpoint = None, None

@@ -1,0 +1,92 @@
+"""Figures of an evaluation's first tasks: waves and what was predicted of them, pages of pictures."""
+
+import torch
+from matplotlib.figure import Figure
+
+from maml_rl.evaluation.models import ModelResult
+from maml_rl.evaluation.options import Options
+from maml_rl.machine.keys import Draws, Purpose
+from maml_rl.meta.algorithm import Actor
+from maml_rl.options.parts import choose_device
+from maml_rl.reports.canvas import picture
+from maml_rl.reports.episode_page import Episode, episode_page
+from maml_rl.reports.wave_figure import Wave, wave_figure
+from maml_rl.supervised.episodes import Episodes
+from maml_rl.supervised.few_shot import FewShot
+from maml_rl.supervised.prediction import predicted
+from maml_rl.supervised.sinusoid import INPUTS, wave
+
+SHOWN_STEPS = (0, 1, 5, 10)  # of a sinusoid, as in Finn et al. 2017, figure 2
+WAVES, PAGES = 4, 3  # tasks in a figure
+GRID = 200  # places at which a wave is drawn
+
+
+def draw(result: ModelResult, options: Options) -> bytes:
+    """The figure of the first tasks of an evaluation: waves, or a page of pictures. Its kind is that of the file."""
+    assert options.figure
+    drawn = _page(result, options) if result.setting.data.classifies else _waves(result, options)
+    return picture(drawn, options.figure.suffix[1:].lower())
+
+
+def _adapted(result: ModelResult, options: Options, count: int) -> tuple[Episodes, list[Actor]]:
+    """The first tasks' episodes, as they were evaluated, and the models after each step on them."""
+    steps = len(result.learned.losses) - 1
+    draws = Draws(Purpose.EVALUATION_EPISODES, options.seed)
+    episodes = result.setting.test_problem(result.tasks[:count], draws, steps)
+    state = {name: part.to(choose_device(options.device)) for name, part in result.meta_model.state.items()}
+    return episodes, list(result.setting.algorithm.adapt(state, episodes, steps))
+
+
+def _waves(result: ModelResult, options: Options) -> Figure:
+    episodes, actors = _adapted(result, options, WAVES)
+    support, tasks = episodes.sets[0], episodes.tasks
+    x = torch.linspace(*INPUTS, GRID, dtype=torch.float64).expand(len(tasks), -1)[..., None]  # [V, GRID, 1]
+    truth = wave(tasks, x)[..., 0].numpy()
+    at = {
+        k: actor(x.to(actor.theta_M), None)[0].mode()[..., 0].detach().cpu().numpy()
+        for k, actor in enumerate(actors)
+        if k in SHOWN_STEPS or k == len(actors) - 1
+    }
+    waves = [
+        Wave(
+            x[i, :, 0].numpy(),
+            truth[i],
+            {k: predictions[i] for k, predictions in at.items()},
+            support.inputs[i, :, 0].numpy(),
+            support.targets[i, :, 0].numpy(),
+            episodes.data.describe(task),
+        )
+        for i, task in enumerate(tasks)
+    ]
+    return wave_figure(waves, f"{result.name}: new sinusoids from {result.setting.config.shots} points")
+
+
+def _page(result: ModelResult, options: Options) -> Figure:
+    episodes, actors = _adapted(result, options, PAGES)
+    support, query = episodes.sets
+    data = episodes.data
+    assert isinstance(data, FewShot), "classifications are of pictures"
+    config, last = result.setting.config, actors[-1]
+    with torch.no_grad():
+        distribution = predicted(
+            episodes.model,
+            last.theta_M,
+            *(each.inputs.to(last.theta_M) for each in (support, query)),
+            config.transductive,
+        )
+    probabilities = distribution[0].softmax(dim=-1).cpu().numpy()  # [V, Q, ways], of the logits
+    shape = data.input_shape
+    # Ink is dark on paper, as Omniglot's; a grey photograph is drawn as it is.
+    channels = 3 if config.data != "omniglot" and shape[0] == 1 else shape[0]
+    pages = [
+        Episode(
+            support.inputs[i].reshape(config.ways, -1, *shape).expand(-1, -1, channels, -1, -1).numpy(),
+            query.inputs[i].expand(-1, channels, -1, -1).numpy(),
+            query.targets[i].argmax(dim=-1).numpy(),
+            probabilities[i].argmax(axis=-1),
+            probabilities[i],
+            [data.pictures.name(number) for number in task.long().tolist()],
+        )
+        for i, task in enumerate(episodes.tasks)
+    ]
+    return episode_page(pages, f"{result.name}: new tasks after {len(actors) - 1} gradient steps")
