@@ -23,7 +23,7 @@ from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.options.shipped import PRESETS
-from maml_rl.options.yaml_file import load_yaml
+from maml_rl.options.yaml_file import read_yaml
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 
@@ -60,7 +60,7 @@ def measure(options: Options, ranks: Ranks) -> dict[str, float]:
     """Medians over the iterations after the first, on one rank of those that torchrun has started."""
     values = {"device": options.device, "physics": options.physics}
     values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
-    config = configure(load_yaml(PRESETS / f"{options.env}.yaml", RlConfig()), values)
+    config = configure(configure(RlConfig(), read_yaml(PRESETS / f"{options.env}.yaml")), values)
     device = choose_device(config.device, ranks.local_rank, ranks.local_size)
     ranks = ranks.on(device)
     num_threads = max(1, num_cpus() // ranks.local_size)

@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # the Python interface. envs/, whose files and folders know nothing of the others, is below them all.
 ROWS = [
     {""},
+    {"evaluation"},
+    {"interface"},
     {"runs"},
     {"options"},
     {"reports", "algorithms"},

@@ -168,6 +168,9 @@ def make_data_model(config: DataConfig) -> Model:
         model = BatchNormMlp(config.ways, size, config.hidden_sizes, init_std)
     else:
         channels, height, width = shape
+        if config.halved_by == "max_pool" and min(height, width) < 2**config.blocks:
+            allowed = f"as many as {height} x {width} pixels can be halved by --halved-by max_pool"
+            raise UsageError(f"--blocks: got {config.blocks}, allowed: {allowed}")
         model = ConvClassifier(
             config.ways,
             (channels, height, width),

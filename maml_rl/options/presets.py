@@ -45,4 +45,5 @@ def load_preset(
 def _load(begun: AnyConfig, path: Path | None, algorithm: str | None) -> AnyConfig:
     values = (read_yaml(path, algorithm=algorithm) if path else {}) | ({"algorithm": algorithm} if algorithm else {})
     values.pop(side(type(begun)), None)
-    return configure(begun, values, lambda name: f"{path}: {name}", lenient=True)
+    labels = {"algorithm": "--algorithm"} if algorithm else {}
+    return configure(begun, values, lambda name: labels.get(name, f"{path}: {name}"), lenient=True)

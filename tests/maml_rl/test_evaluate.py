@@ -12,7 +12,7 @@ from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.parts import make_algorithm
 from maml_rl.options.rl_wiring import make_family
 from maml_rl.options.shipped import PRESETS
-from maml_rl.options.yaml_file import load_yaml
+from maml_rl.options.yaml_file import read_yaml
 from maml_rl.runs.checkpoint import Checkpoint, save_checkpoint
 from tests.maml_rl.test_train import train
 
@@ -90,12 +90,10 @@ def test_training_validation_and_evaluation_share_no_task() -> None:
 
 
 def test_later_steps_are_smaller_as_in_the_paper() -> None:
-    paper = load_yaml(PRESETS / "maml-paper" / "halfcheetah-dir.yaml", RlConfig())
+    paper = configure(RlConfig(), read_yaml(PRESETS / "maml-paper" / "halfcheetah-dir.yaml"))
     assert make_algorithm(paper).step_sizes({}, 0, 3) == [0.1, 0.05, 0.05]
-    assert (
-        make_algorithm(load_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml", RlConfig())).step_sizes({}, 0, 3)
-        == [0.1] * 3
-    )
+    promp = configure(RlConfig(), read_yaml(PRESETS / "promp" / "halfcheetah-dir.yaml"))
+    assert make_algorithm(promp).step_sizes({}, 0, 3) == [0.1] * 3
     assert make_algorithm(configure(paper, {"inner_steps": 2})).step_sizes({}, 0, 3) == [0.1, 0.1, 0.05]
 
 
@@ -152,7 +150,7 @@ def test_pretraining_does_not_adapt(tmp_path) -> None:
         (["RUN", "--fixed-tasks", "maml-papr"], ["--fixed-tasks", "'maml-papr'", "nearest: maml-paper"]),
         (["RUN", "--fixed-tasks", "./maml-paper"], ["--fixed-tasks", "'./maml-paper'", "Is a directory"]),
         (["RUN", "--fixed-tasks", ""], ["--fixed-tasks", "''", "or maml-paper"]),
-        (["RUN", "RUN"], ["twice", "each policy once"]),
+        (["RUN", "RUN"], ["twice", "each once"]),
         (["RUN", "--video-tasks", "2"], ["--video-tasks", "not allowed without --video"]),
         (["RUN", "--fixed-tasks", "none.json"], ["--fixed-tasks", "an empty list"]),
         (["RUN", "--device", "tpu"], ["--device", "'tpu'"]),

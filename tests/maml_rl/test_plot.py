@@ -7,6 +7,7 @@ from PIL import Image
 from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.plot import group_runs, main
+from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.reports.figures import figure
 from maml_rl.runs.directory import read_run
 
@@ -58,15 +59,15 @@ def test_algorithms_are_named_and_compared_with_themselves_alone(tmp_path) -> No
 
 
 def test_gradient_steps_with_intervals_and_an_oracle_as_a_line(evaluation) -> None:
-    [axes] = figure({}, [json.loads(evaluation.read_text())]).axes
+    [axes] = figure({}, [read_evaluation(evaluation)]).axes
     line, *_ = axes.containers[0]
     assert list(line.get_ydata()) == [-40, -12, -4]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["oracle", "maml"]
 
 
 def test_families_and_files_stay_apart(tmp_path, evaluation) -> None:
-    content = json.loads(evaluation.read_text())
-    other = {"env": "halfcheetah-dir", "results": content["results"][:1]}
+    content = read_evaluation(evaluation)
+    other = content | {"tasks": "halfcheetah-dir", "results": content["results"][:1]}
     twice = [content | {"label": "one"}, content | {"label": "two"}, other]
     first, second = figure({}, twice).axes
     assert (first.get_title(), second.get_title()) == ("navigation-2d", "halfcheetah-dir")

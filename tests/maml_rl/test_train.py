@@ -16,8 +16,11 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from maml_rl import envs
+from maml_rl.options.presets import PICTURES
 from maml_rl.options.shipped import PRESETS
+from maml_rl.supervised.catalogue import DATA_SETS
 from maml_rl.train import main
+from tests.maml_rl.coloured_pictures import coloured
 
 TINY = [
     *("--num-tasks", "3", "--episodes-per-task", "2", "--horizon", "10"),
@@ -204,24 +207,29 @@ def command(*arguments: str) -> list[str]:
 
 # Meta-World's are for another virtual environment: make test-metaworld.
 CONFIGS = sorted(path for path in PRESETS.rglob("*.yaml") if path.parent.name != "metaworld")
+OF_DATA = {*DATA_SETS, PICTURES}
+TINY_DATA = ["--num-tasks", "2", "--filters", "2", "--hidden-sizes", "4", "--num-threads", "1", "--metrics-every", "1"]
 
 
 @pytest.mark.parametrize("preset", CONFIGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_every_config_runs_one_small_iteration(preset, tmp_path, monkeypatch, capsys) -> None:
+def test_every_config_runs_one_small_iteration(preset, tmp_path, tmp_path_factory, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ["--config", str(preset), *TINY, "--iterations", "1", "--run-dir", "run", "--device", "cpu"]
+    sizes = TINY_DATA if preset.stem in OF_DATA else TINY
+    sizes = [*sizes, "--data", str(coloured(tmp_path_factory.mktemp("pictures")))] if preset.stem == PICTURES else sizes
+    arguments = ["--config", str(preset), *sizes, "--iterations", "1", "--run-dir", "run", "--device", "cpu"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == ""
     assert len(metrics(tmp_path / "run")) == 1
     expected = yaml.safe_load(preset.read_text())
     written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert written["env"] == expected["env"]
+    for name in ("env", "data"):
+        assert name not in expected or written[name] == expected[name]
     assert written["inner_lr"] == expected["inner_lr"]
     assert [path.name for path in tmp_path.iterdir()] == ["run"]  # and nothing else beside it
 
 
 def test_every_family_has_its_protocol() -> None:
-    assert {path.stem for path in PRESETS.glob("*.yaml")} == set(envs.ENVS)
+    assert {path.stem for path in PRESETS.glob("*.yaml")} == set(envs.ENVS) | OF_DATA
     for path in PRESETS.glob("promp/*.yaml"):
         preset = yaml.safe_load(path.read_text())
         assert (preset["env"], preset["variant"]) == (path.stem, "promp")

@@ -4,7 +4,7 @@ import pytest
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import RlConfig, annotations_of, configure, flat
-from maml_rl.options.yaml_file import dump_yaml, load_yaml
+from maml_rl.options.yaml_file import dump_yaml, load_stored, read_yaml
 from maml_rl.schema.bounds import Within
 from maml_rl.schema.errors import UsageError
 
@@ -15,13 +15,13 @@ def test_what_is_dumped_is_what_is_loaded(tmp_path) -> None:
     )
     path = tmp_path / "config.yaml"
     path.write_text(dump_yaml(config))
-    assert load_yaml(path, RlConfig(seed=9)) == config
+    assert load_stored(path, "run") == config
 
 
 def test_a_file_stands_above_the_base_and_leaves_the_rest(tmp_path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("inner_lr: 1e-3\nhidden_sizes: []\n")
-    config = load_yaml(path, RlConfig(num_tasks=7))
+    config = configure(RlConfig(num_tasks=7), read_yaml(path))
     assert (config.algorithm_options.inner_lr, config.hidden_sizes, config.num_tasks) == (1e-3, (), 7)
 
 
@@ -64,9 +64,9 @@ def test_bounds() -> None:
 def test_options_of_an_earlier_version_are_read_from_what_a_run_wrote(tmp_path, episodes: int, stride: int) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"episodes_per_task: 20\ncurvature_episodes: {episodes}\n")
-    assert load_yaml(path, RlConfig(), stored=True).algorithm_options.curvature_stride == stride
+    assert load_stored(path, "run").algorithm_options.curvature_stride == stride
     with pytest.raises(UsageError, match="curvature_episodes: unknown option"):
-        load_yaml(path, RlConfig())
+        configure(RlConfig(), read_yaml(path))
 
 
 def test_another_algorithm_takes_over_the_options_that_both_have() -> None:

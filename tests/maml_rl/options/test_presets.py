@@ -8,11 +8,11 @@ import yaml
 
 from maml_rl import envs
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import RlConfig, flat
+from maml_rl.options.config import RlConfig, configure, flat
 from maml_rl.options.presets import load_preset, preset_names
 from maml_rl.options.rl_wiring import make_family, make_model, make_simulations
 from maml_rl.options.shipped import PRESETS
-from maml_rl.options.yaml_file import load_yaml
+from maml_rl.options.yaml_file import read_yaml
 from maml_rl.schema.errors import UsageError
 
 SHIPPED = [(None, env) for env in envs.ENVS]
@@ -51,7 +51,7 @@ def test_the_names_are_the_folders_with_families_in_them() -> None:
 def test_a_shipped_preset_makes_an_env_and_a_policy(name, env) -> None:
     path = PRESETS / (name or "") / f"{env}.yaml"
     assert path.read_text().startswith("# ")  # its source
-    config = load_preset(env, name, envs.ENVS)
+    config = load_preset(RlConfig(env=env), name, envs.ENVS)
     assert (config.env, config.variant) == (env, "promp" if name == "promp" else "maml")
     small = dataclasses.replace(config, num_tasks=1, episodes_per_task=1, num_threads=1, device="cpu", physics="cpu")
     family = make_family(small)
@@ -97,7 +97,7 @@ def test_a_preset_stands_above_the_defaults_below_the_file_and_the_flags(tmp_pat
 
 
 def test_the_variant_promp_and_its_preset_are_one() -> None:
-    preset = load_yaml(PRESETS / "promp" / "ant-dir.yaml", RlConfig())
+    preset = configure(RlConfig(), read_yaml(PRESETS / "promp" / "ant-dir.yaml"))
     for argv in (["--preset", "promp"], ["--variant", "promp"], ["--preset", "promp", "--variant", "promp"]):
         assert vars(parse("--env", "ant-dir", *argv)) == flat(preset)
 

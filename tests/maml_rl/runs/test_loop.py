@@ -12,6 +12,7 @@ from maml_rl.meta.meta_step import inner_kl
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.rl_wiring import make_rl_setting
+from maml_rl.options.training import Training
 from maml_rl.rl import rollouts as rollouts_module
 from maml_rl.rl.losses import policy_gradient
 from maml_rl.rl.samples import make_samples
@@ -172,7 +173,7 @@ def test_an_algorithm_without_a_line_search_trains_too(tmp_path, monkeypatch) ->
     names = run_example(examples("docs/development.md")[1])
     entry = Entry(names.MamlSgd, names.MamlSgdOptions, "MAML by plain gradient descent", "the development page")
     monkeypatch.setitem(ALGORITHMS, "sgd", entry)
-    monkeypatch.setattr(RlConfig, "__annotations__", RlConfig.__annotations__ | {"algorithm": str})
+    monkeypatch.setattr(Training, "__annotations__", Training.__annotations__ | {"algorithm": str})
     sizes = "--num-tasks 2 --episodes-per-task 2 --horizon 10 --hidden-sizes 4 --device cpu --iterations 2 --keep-best"
     assert main(["--algorithm", "sgd", *sizes.split(), "--run-dir", str(tmp_path / "run")]) == 0
     rows = metrics(tmp_path / "run")

@@ -13,7 +13,7 @@ row = {"iteration": 41, "return/pre": -223.04, "return/post": -213.01, "time/ite
        "episodes/diverged": 3, "line_search/accepted": False}
 with ProgressDisplay("halfcheetah-vel", 500, 40) as progress:
     progress.phase("outer")
-    progress.update(row, 320000)
+    progress.update(42, row, 320000)
 """
 
 

@@ -1,0 +1,260 @@
+"""Training, evaluation, figures and the Python interface of data sets, as a user has them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import maml_rl
+from maml_rl import evaluate, plot, train
+from tests.maml_rl.coloured_pictures import coloured
+
+SMALL = ["--num-tasks", "3", "--filters", "4", "--num-threads", "1", "--device", "cpu", "--metrics-every", "2"]
+KINDS = {
+    "sinusoid": ["--data", "sinusoid", "--hidden-sizes", "8"],
+    "omniglot": ["--data", "omniglot", "--ways", "3", "--shots", "2", "--queries", "1"],
+    "mlp": ["--data", "omniglot", "--network", "mlp", "--hidden-sizes", "8", "8", "--omniglot-split", "vinyals"],
+}
+ALGORITHMS = {
+    "maml": [],
+    "fomaml": ["--inner-steps", "2"],
+    "anil": [],
+    "meta_sgd": [],
+    "reptile": ["--inner-optimiser", "adam", "--inner-batch", "4", "--eval-inner-batch", "3", "--train-shots", "3"],
+    "pretrain": [],
+}
+
+
+def run(folder: Path, *flags: str, iterations: int = 4) -> Path:
+    assert train.main([*flags, *SMALL, "--iterations", str(iterations), "--run-dir", str(folder)]) == 0
+    return folder
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def last_state(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(sorted((folder / "checkpoints").glob("iteration-*"))[-1])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("data-runs")
+    return {name: run(folder / name, *flags) for name, flags in KINDS.items()}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_metrics_are_of_loss_and_of_a_classification_accuracy(trained, name) -> None:
+    found = rows(trained[name])
+    assert [row["iteration"] for row in found] == [1, 3]  # every second one
+    measures = ["loss"] if name == "sinusoid" else ["loss", "accuracy"]
+    for row in found:
+        assert {f"{each}/{when}" for each in measures for when in ("pre", "post")} <= row.keys()
+        assert ("accuracy/pre" in row) == (name != "sinusoid")
+        assert "return/pre" not in row
+        assert "env_steps" not in row
+        assert all(np.isfinite(value) for value in row.values())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("data", ["sinusoid", "omniglot"])
+def test_a_resumed_run_is_bit_identical(tmp_path, data, algorithm) -> None:
+    flags = [*KINDS[data], "--algorithm", algorithm, *ALGORITHMS[algorithm], "--checkpoint-every", "2"]
+    whole, resumed = run(tmp_path / "whole", *flags), tmp_path / "resumed"
+    shutil.copytree(whole, resumed)
+    (resumed / "checkpoints" / "iteration-000004.safetensors").unlink()
+    assert train.main(["--resume", str(resumed)]) == 0
+    one, other = last_state(whole), last_state(resumed)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    times = {"time/adapt", "time/collect", "time/outer", "time/iteration"}
+    first, second = (
+        [{name: row[name] for name in row.keys() - times} for row in rows(folder)] for folder in (whole, resumed)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_evaluation_has_a_table_a_file_and_figures(trained, name, tmp_path, capsys) -> None:
+    output, figure = tmp_path / "evaluation.json", tmp_path / "tasks.png"
+    flags = ["--tasks", "5", "--gradient-steps", "2", "--random"]
+    assert evaluate.main([str(trained[name]), *flags, "--output", str(output), "--figure", str(figure)]) == 0
+    table = capsys.readouterr().out
+    assert ("squared error" if name == "sinusoid" else "transductive: all queries at once") in table
+    document = json.loads(output.read_text())
+    assert document["data"] == ("sinusoid" if name == "sinusoid" else "omniglot")
+    ours, random = document["results"]
+    assert (ours["algorithm"], random["name"]) == ("maml", "random")
+    assert ours["gradient_steps"] == [0, 1, 2]
+    measure = "loss" if name == "sinusoid" else "accuracy"
+    many = "losses" if name == "sinusoid" else "accuracies"
+    of_tasks = np.array([each[many] for each in ours["per_task"]])  # [5, 3]
+    np.testing.assert_allclose(ours[f"{measure}_mean"], of_tasks.mean(axis=0))
+    np.testing.assert_allclose(ours[f"{measure}_ci95"], 1.959964 * of_tasks.std(axis=0, ddof=1) / 5**0.5, rtol=1e-5)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    curves = tmp_path / "curves.svg"
+    assert plot.main([str(trained[name]), str(output), "--output", str(curves)]) == 0
+    assert "<svg" in curves.read_text()
+
+
+def test_a_task_s_evaluation_depends_on_no_other_task(trained, tmp_path, monkeypatch) -> None:
+    """Evaluations go in parts of many tasks; the parts' size changes nothing."""
+    found = []
+    for at_once in (100, 2):
+        monkeypatch.setattr("maml_rl.options.data_wiring.AT_ONCE", at_once)
+        output = tmp_path / f"{at_once}.json"
+        assert evaluate.main([str(trained["omniglot"]), "--tasks", "5", "--output", str(output)]) == 0
+        [result] = json.loads(output.read_text())["results"]
+        found.append([each["losses"] for each in result["per_task"]])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+
+
+def test_the_output_names_the_normalisation(trained, tmp_path, capsys) -> None:
+    output = tmp_path / "evaluation.json"
+    flags = ["--tasks", "3", "--no-transductive", "--output", str(output)]
+    assert evaluate.main([str(trained["omniglot"]), *flags]) == 0
+    assert "not transductive: each query alone" in capsys.readouterr().out
+    assert json.loads(output.read_text())["protocol"]["transductive"] is False
+
+
+def test_your_own_pictures_from_training_to_prediction(tmp_path, capsys) -> None:
+    folder = coloured(tmp_path / "pictures")
+    flags = ["--data", str(folder), "--ways", "2", "--shots", "1", "--picture-size", "12", "--picture-colour", "rgb"]
+    trained = run(tmp_path / "run", *flags, "--blocks", "2", iterations=2)
+    assert "read 45 of 45 pictures" in capsys.readouterr().err
+    figure = tmp_path / "page.pdf"
+    assert evaluate.main([str(trained), "--tasks", "2", "--figure", str(figure)]) == 0
+    assert figure.read_bytes().startswith(b"%PDF")
+
+    model = maml_rl.load(trained)
+    files = [folder / name / f"{number}.png" for name in ("class0", "class9") for number in range(2)]
+    labels = ["dark", "dark", "light", "light"]
+    learner = maml_rl.adapt(model, files, labels)
+    assert learner.labels == ("dark", "light")
+    assert set(learner.predict(files)) <= {"dark", "light"}
+    assert learner.predict(files).tolist() == [
+        learner.labels[number] for number in learner.probabilities(files).argmax(axis=1)
+    ]
+    np.testing.assert_allclose(learner.probabilities(files).sum(axis=1), 1, rtol=1e-5)
+    assert not torch.equal(learner.theta, model.theta)
+    # The folder may be elsewhere by now.
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    assert evaluate.main([str(trained), "--tasks", "2", "--data", str(moved)]) == 0
+    assert evaluate.main([str(trained), "--tasks", "2"]) == 2
+
+
+def test_a_regressor_is_adapted_to_points_at_once_and_step_by_step(trained) -> None:
+    model = maml_rl.load(trained["sinusoid"])
+    x = np.linspace(-5, 5, 10)
+    adapted = maml_rl.adapt(model, x, np.sin(x), gradient_steps=2)
+    again = maml_rl.adapt(maml_rl.adapt(model, x[:, None], np.sin(x), gradient_steps=1), x, np.sin(x), gradient_steps=1)
+    assert torch.equal(adapted.theta, again.theta)
+    assert adapted.predict(x).shape == (10,)
+    assert not np.array_equal(adapted.predict(x), model.predict(x))
+
+
+def test_what_the_python_interface_refuses(trained) -> None:
+    model, regressor = maml_rl.load(trained["omniglot"]), maml_rl.load(trained["sinusoid"])
+    pictures = np.zeros((4, 28, 28), np.float32)
+    with pytest.raises(ValueError, match="4 different labels, allowed: up to 3"):
+        maml_rl.adapt(model, pictures, "abcd")
+    with pytest.raises(ValueError, match=r"shape \(4, 1, 27, 28\), allowed: \(N, 1, 28, 28\)"):
+        maml_rl.adapt(model, pictures[:, 1:], "abca")
+    with pytest.raises(ValueError, match="targets: got 3, allowed: 4"):
+        maml_rl.adapt(model, pictures, "abc")
+    with pytest.raises(ValueError, match="no labels"):
+        model.predict(pictures)
+    with pytest.raises(ValueError, match="got paths, allowed: numbers"):
+        regressor.predict(["a.png"])
+    with pytest.raises(ValueError, match="gradient_steps: got -1"):
+        maml_rl.adapt(model, pictures, "abca", gradient_steps=-1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--data", "omniglott"], ["--data", "sinusoid, omniglot, or a folder", "nearest: omniglot"]),
+        (["--data", "sinusoid", "--env", "navigation-2d"], ["--data: not allowed with --env"]),
+        (["--data", "sinusoid", "--horizon", "3"], ["--horizon: not an option of runs with --data"]),
+        (["--env", "navigation-2d", "--ways", "3"], ["--ways: not an option of runs with --env"]),
+        (
+            ["--data", "sinusoid", "--algorithm", "promp"],
+            ["--algorithm: got 'promp', allowed with --data: maml, fomaml"],
+        ),
+        (["--data", "omniglot", "--algorithm", "cavia"], ["cavia", "for policies and regressions"]),
+        (["--data", "sinusoid", "--inner-loss", "dice"], ["--inner-loss: got 'dice'", "plain"]),
+        (["--data", "omniglot", "--ways", "1"], ["--ways", ">= 2"]),
+        (["--data", "omniglot", "--ways", "101"], ["--ways: got 101, allowed: 2 to 100, the number of val classes"]),
+        (["--data", "omniglot", "--shots", "15", "--queries", "6"], ["--shots + --queries", "up to 20 in all"]),
+        (["--data", "omniglot", "--shots", "1", "--train-shots", "20"], ["--shots + --queries", "20 + 1"]),
+        (["--data", "omniglot", "--blocks", "9", "--halved-by", "max_pool"], ["--blocks: got 9", "28 x 28"]),
+        (["--data", "omniglot", "--preset", "promp"], ["--preset: got 'promp'"]),
+        (["--data", "sinusoid", "--algorithm", "anil", "--head-layers", "4"], ["--head-layers: got 4"]),
+        (["--data", "omniglot", "--num-tasks", "1000000", "--shots", "10"], ["GB"]),
+        (["--data", "."], ["0 classes", "6 or more"]),
+    ],
+)
+def test_bad_input_gets_one_line_before_anything_is_written(flags, parts, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train.main(flags) == 2
+    error = capsys.readouterr().err
+    for part in parts:
+        assert part in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--video", "v.mp4"], ["--video: no effect on models of a data set"]),
+        (["--episodes", "3"], ["--episodes: no effect"]),
+        (["--env", "navigation-2d"], ["--env: got 'navigation-2d', allowed: none"]),
+        (["--shots", "20"], ["--shots + --queries"]),
+        (["--figure", "f.mp4"], ["--figure", ".png, .pdf, .svg"]),
+        (["--split", "tets"], ["--split", "test"]),
+        (["halfcheetah-dir"], ["halfcheetah-dir: got a run with --env, allowed: with --data"]),
+    ],
+)
+def test_bad_input_of_an_evaluation(trained, flags, parts, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert evaluate.main([str(trained["omniglot"]), *flags]) == 2
+    error = capsys.readouterr().err
+    for part in parts:
+        assert part in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_has_no_figure_of_pictures(capsys) -> None:
+    assert evaluate.main(["halfcheetah-dir", "--figure", "f.png"]) == 2
+    assert "--figure: no effect on policies" in capsys.readouterr().err
+
+
+def test_the_data_sets_are_listed(capsys) -> None:
+    assert train.main(["--list-data"]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("sinusoid", "omniglot", "path/to/folder", "Lake et al. 2015"))
+
+
+def test_help_is_of_the_side(capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        train.main(["--data", "omniglot", "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert "--shots" in text
+    assert "--horizon" not in text
+
+
+def test_the_best_state_on_validation_tasks_is_kept(tmp_path, capsys) -> None:
+    for data, measure in (("sinusoid", "loss"), ("omniglot", "accuracy")):
+        flags = [*KINDS[data], "--keep-best", "--validate-every", "2"]
+        folder = run(tmp_path / data, *flags)
+        assert (folder / "checkpoints" / "best.safetensors").exists()
+        assert f"{measure} on validation tasks" in capsys.readouterr().err
