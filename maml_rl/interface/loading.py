@@ -43,7 +43,7 @@ def load(path: str | Path, env: str | None = None) -> MetaPolicy | MetaModel:
         models.append(_model(config))
         return models[0], lambda: _initial_state(config, models[0])
 
-    checkpoint, config = load_checkpoint(path, begin)
+    checkpoint, config = load_checkpoint(path, begin, to_go_on=False)
     return _learner(config, models[0], checkpoint)
 
 

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from maml_rl.meta.algorithm import State
 
+MOMENTS = ("adam.m", "adam.v", "adam.t")  # entries of a state, which nothing but the next step needs
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 NOT_NEGATIVE = ("adam.v", "adam.t", "inner.v", "inner.t")  # entries of a state, also of `maml_rl.meta.inner_adam`'s
 

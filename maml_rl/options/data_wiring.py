@@ -165,7 +165,7 @@ def make_data_model(config: DataConfig) -> Model:
         model = MlpRegressor(shape[0], 1, config.hidden_sizes, config.nonlinearity, init_std)
     elif config.network == "mlp":
         size = shape[0] * shape[1] * shape[2]
-        model = BatchNormMlp(config.ways, size, config.hidden_sizes, init_std)
+        model = BatchNormMlp(config.ways, size, config.hidden_sizes, init_std or BatchNormMlp.init_std)
     else:
         channels, height, width = shape
         if config.halved_by == "max_pool" and min(height, width) < 2**config.blocks:

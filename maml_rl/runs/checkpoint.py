@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.meta.adam import NOT_NEGATIVE
+from maml_rl.meta.adam import MOMENTS, NOT_NEGATIVE
 from maml_rl.meta.algorithm import State
 from maml_rl.models.model import Model
 from maml_rl.options.config import Config
@@ -56,8 +56,10 @@ def save_checkpoint(
     """Write to folder/iteration-000123.safetensors, atomically, and return that path.
 
     best: a measure of validation tasks and its value; if they are given, the file is best.safetensors, and holds them.
+    It is not for a run to go on from, and lacks Adam's moments.
     """
-    tensors = {name: part.detach().cpu().contiguous() for name, part in checkpoint.state.items()}
+    kept = {name: part for name, part in checkpoint.state.items() if best is None or name not in MOMENTS}
+    tensors = {name: part.detach().cpu().contiguous() for name, part in kept.items()}
     metadata = {
         "format_version": FORMAT_VERSION,
         "iteration": str(checkpoint.iteration),
@@ -92,12 +94,13 @@ def best_value(folder: Path, measure: Measure) -> float:
 
 
 def load_checkpoint(
-    path: Path, begin: Callable[[Config], tuple[Model, Callable[[], State]]]
+    path: Path, begin: Callable[[Config], tuple[Model, Callable[[], State]]], to_go_on: bool = True
 ) -> tuple[Checkpoint, Config]:
     """Read a checkpoint, and the configuration it was made with.
 
     begin: the model that goes with a configuration, and how to make its first state, which is not made before the file
-    has as many parameters. Raises UsageError if the file is missing, truncated, foreign, or of other sizes than that.
+    has as many parameters. to_go_on: whether Adam's moments have to be there. Raises UsageError if the file is missing,
+    truncated, foreign, or of other sizes than that.
     """
     tensors, metadata = _read(path)
     iteration, env_steps = metadata["iteration"], metadata["env_steps"]
@@ -111,7 +114,10 @@ def load_checkpoint(
     else:
         theta = {name: part for name, part in tensors.items() if name == "theta"}
         _check(path, theta, {"theta": (model.num_parameters,)})
-        _check(path, tensors, {name: tuple(part.shape) for name, part in first_state().items()})
+        wanted = {name: tuple(part.shape) for name, part in first_state().items()}
+        if not to_go_on and not tensors.keys() & set(MOMENTS):
+            wanted = {name: shape for name, shape in wanted.items() if name not in MOMENTS}
+        _check(path, tensors, wanted)
     return Checkpoint(tensors, iteration, env_steps), config
 
 

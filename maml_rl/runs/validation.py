@@ -94,12 +94,16 @@ class Validator:
 
     def _scores(self, checkpoint: Checkpoint, steps: int, what: str, kind: type[Exception]) -> Tensor:
         """[K + 1, M] of the validation tasks, of all ranks'; NaN of a rank's that fails (`_without`)."""
-        setting = self._setting
-        ranks, num_tasks = setting.ranks, setting.config.num_tasks
+        ranks, num_tasks = self._setting.ranks, self._setting.config.num_tasks
         share = ranks.share(num_tasks)
         own = torch.full((steps + 1, share.stop - share.start), torch.nan).to(checkpoint.state["theta"].device).double()
         with self._without(what, kind):
-            draws = Draws(Purpose.VALIDATION_EPISODES, setting.config.seed, first_task=share.start)
-            tasks = setting.sample_tasks(Purpose.VALIDATION_TASKS)[share]
-            own = setting.scores(checkpoint.state, tasks, draws, steps)
+            own = self._own_scores(checkpoint, steps)
         return ranks.join(own, num_tasks)  # the other ranks wait for these, whatever they are
+
+    def _own_scores(self, checkpoint: Checkpoint, steps: int) -> Tensor:
+        """[K + 1, m], of this rank's tasks."""
+        setting = self._setting
+        share = setting.ranks.share(setting.config.num_tasks)
+        draws = Draws(Purpose.VALIDATION_EPISODES, setting.config.seed, first_task=share.start)
+        return setting.scores(checkpoint.state, setting.sample_tasks(Purpose.VALIDATION_TASKS)[share], draws, steps)

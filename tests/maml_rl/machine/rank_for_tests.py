@@ -16,7 +16,7 @@ from maml_rl.envs.errors import FamilyError
 rank = int(os.environ["RANK"])
 restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
 real_iterate = maml_rl.runs.loop.iterate
-real_own_returns = maml_rl.runs.loop.Validator._own_returns
+real_own_scores = maml_rl.runs.loop.Validator._own_scores
 
 
 def iterate(setting, checkpoint, announce):
@@ -28,15 +28,15 @@ def iterate(setting, checkpoint, announce):
     return real_iterate(setting, checkpoint, announce)
 
 
-def own_returns(self, checkpoint, steps):
+def own_scores(self, checkpoint, steps):
     for kind, *when in json.loads(sys.argv[1]):
         if kind == "figures" and when == [restarts, rank, checkpoint.iteration]:
             raise ArithmeticError(f"fault of rank {rank}")
-    return real_own_returns(self, checkpoint, steps)
+    return real_own_scores(self, checkpoint, steps)
 
 
 if __name__ == "__main__":
-    maml_rl.runs.loop.Validator._own_returns = own_returns
+    maml_rl.runs.loop.Validator._own_scores = own_scores
     maml_rl.runs.loop.iterate = iterate
     arguments = [argument.replace("RANK", str(rank)) for argument in sys.argv[2:]]
     maml_rl.train.leave(maml_rl.train.main(arguments))
