@@ -12,11 +12,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.maml_rl.coloured_pictures import coloured
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "checkpoints" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OF_DATA = "supervised.md"  # the page whose RUN was trained on a data set
 WORDS = {"ENV": "navigation-2d", "NAME": "navigation-2d", "SEED": "1", "LR": "0.1", "N": "2", "RUNS": "RUN"}
 COMMANDS = ("python -m ", "torchrun ", "make ", "pip ", "apt ")
 TINY = "--iterations 2 --num-tasks 2 --episodes-per-task 2 --horizon 20 --hidden-sizes 8 --device cpu"
+TINY_DATA = "--iterations 2 --num-tasks 2 --filters 4 --hidden-sizes 8 --device cpu"
 # Commands that this machine cannot run, and why.
 LEFT_OUT = {
     r"^(pip|apt) ": "installs",
@@ -41,14 +45,15 @@ def small(command: str, folder: Path) -> list[str]:
     command = re.sub(r"^torchrun ", "python -m torch.distributed.run --standalone ", command)
     command = re.sub(r"^python ", f"{sys.executable} ", command)
     parts = shlex.split(command)
-    if "maml_rl.train" in parts and not {"--help", "--list-envs", "--list-algorithms"} & set(parts):
+    if "maml_rl.train" in parts and not {"--help", "--list-envs", "--list-data", "--list-algorithms"} & set(parts):
         if "--resume" in parts:
             parts += ["--iterations", "3"]
         else:
-            parts += TINY.split()
+            parts += (TINY_DATA if "--data" in parts else TINY).split()
             parts += [] if "--run-dir" in parts else ["--run-dir", tempfile.mkdtemp(dir=folder)]
     if "maml_rl.evaluate" in parts:
-        parts += ["--tasks", "2", "--episodes", "2", "--gradient-steps", "1"]
+        of_data = {"DATA_RUN", "sinusoid", "omniglot"} & set(parts)
+        parts += ["--tasks", "2", "--gradient-steps", "1", *([] if of_data else ["--episodes", "2"])]
     if any(part.startswith(("benchmarks.", "tests.robustness.")) for part in parts):
         parts += ["--max-seconds", "0"] if "benchmarks.time_to_score" in parts else ["--help"]
     return [str(each) for part in parts for each in (sorted(folder.glob(part)) if "*" in part else [part])]
@@ -73,13 +78,18 @@ def main() -> int:
         runs = {"RUN": "navigation-2d", "runs/halfcheetah-vel-1": "halfcheetah-vel", "OWN": "my_module:MyTasks"}
         for run, env in runs.items():
             subprocess.run([*train, "--env", env, "--run-dir", run], cwd=folder, check=True, capture_output=True)
+        train = [sys.executable, "-m", "maml_rl.train", *TINY_DATA.split(), "--metrics-every", "1"]
+        for run, data in {"DATA_RUN": "omniglot", "runs/omniglot-1": "omniglot"}.items():
+            subprocess.run([*train, "--data", data, "--run-dir", run], cwd=folder, check=True, capture_output=True)
+        coloured(folder / "path" / "to" / "images")
         for page in PAGES:
+            of_page = WORDS | ({"RUN": "DATA_RUN"} if page.name == OF_DATA else {})
             for command in dict.fromkeys(commands(page)):
                 reason = next((reason for pattern, reason in LEFT_OUT.items() if re.search(pattern, command)), None)
                 if reason:
                     print(f"left out  {page.name}: {command}  ({reason})")
                     continue
-                given = " ".join(WORDS.get(word, word) for word in command.split())
+                given = " ".join(of_page.get(word, word) for word in command.split())
                 given = given.replace("RUN", "OWN") if "my_module" in given else given
                 given = given.replace("NAME.safetensors", "navigation-2d.safetensors")
                 parts = small(given, folder)

@@ -22,6 +22,7 @@ from maml_rl.options.config import (
     configure,
     flat,
     names_marked,
+    side,
 )
 from maml_rl.options.data_options import DataOptions
 from maml_rl.options.list_algorithms import algorithms
@@ -42,7 +43,7 @@ class Source:
     """Where the configuration of a run comes from, and where the run goes."""
 
     preset: str | None = None
-    """Published protocol, a folder of configs/: maml-paper, as the policies of Finn et al. 2017 were really trained, or
+    """Published protocol, a folder of configs/: maml-paper, as the models of Finn et al. 2017 were really trained, or
     promp, as --variant promp takes it. Default: configs/<env>.yaml, the options that learn best here."""
     config: Path | None = None
     """YAML file of options, above the preset and below the flags: your own, or one of configs/, by its path there."""
@@ -83,7 +84,7 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
         of_side = RlOptions if isinstance(base, RlConfig) else DataOptions
         tasks, training = (_part(base, kind) for kind in (of_side, Training))
         parts = {"tasks": tasks, "training": training, base.algorithm: base.algorithm_options, "run": Source()}
-        print_help(parts, prog, description, {"algorithm": [*algorithms().splitlines()[1:], ""]})
+        print_help(parts, prog, description, {"algorithm": [*algorithms(side(type(base))).splitlines()[1:], ""]})
     config = configure(base, options, option_name)
     unused = next((name for name in getattr(config.algorithm_options, "without_effect", []) if name in options), None)
     if unused:

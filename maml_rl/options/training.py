@@ -22,16 +22,16 @@ class Training:
     iterations: Annotated[int, Within(0, 10**12), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 500
     """Meta-updates in total: a resumed run goes on up to this number."""
     num_tasks: Count = 20
-    """Tasks per meta-update (the paper: 40)."""
+    """Tasks per meta-update."""
     device: Annotated[Literal["auto", "cpu", "cuda"], Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = "auto"
-    """Where policy, adaptation and outer step run; auto takes CUDA if there is one."""
+    """Where models, adaptation and outer step run; auto takes CUDA if there is one."""
     num_threads: Annotated[int, Within(0, 1024), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 0
     """CPU threads of the physics and of PyTorch; 0 takes one per CPU. Under torchrun: of each rank, and 0 divides the
     CPUs of a machine among its ranks."""
     checkpoint_every: Annotated[Count, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 10
     """Iterations between checkpoints. The last iteration always gets one."""
     keep_best: Annotated[bool, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = False
-    """Evaluate on validation tasks, and keep the best policy so far in checkpoints/best.safetensors."""
+    """Evaluate on validation tasks, and keep the best state so far in checkpoints/best.safetensors."""
     validate_every: Annotated[Count, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 10
     """Iterations between validations, if keep_best is set."""
     algorithm_options: Annotated[Any, tyro.conf.Suppress] = dataclasses.field(
