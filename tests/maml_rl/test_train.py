@@ -215,7 +215,11 @@ TINY_DATA = ["--num-tasks", "2", "--filters", "2", "--hidden-sizes", "4", "--num
 def test_every_config_runs_one_small_iteration(preset, tmp_path, tmp_path_factory, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     sizes = TINY_DATA if preset.stem in OF_DATA else TINY
-    sizes = [*sizes, "--data", str(coloured(tmp_path_factory.mktemp("pictures")))] if preset.stem == PICTURES else sizes
+    sizes = (
+        [*sizes, "--ways", "2", "--data", str(coloured(tmp_path_factory.mktemp("p")))]
+        if preset.stem == PICTURES
+        else sizes
+    )
     arguments = ["--config", str(preset), *sizes, "--iterations", "1", "--run-dir", "run", "--device", "cpu"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == ""
