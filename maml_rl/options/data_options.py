@@ -58,5 +58,7 @@ class DataOptions:
     """Height and width to which the pictures of a folder are brought, pixels."""
     picture_colour: Annotated[Colour, Mark.SHARED] = "grey"
     """Whether the pictures of a folder are learned in grey, or in rgb."""
+    validation_tasks: Count = 200
+    """Tasks of a validation, if keep_best is set."""
     metrics_every: Count = 10
     """Iterations between rows of metrics, each of its own iteration."""

@@ -24,17 +24,11 @@ from maml_rl.reports.measure import ACCURACY, LOSS, Measure
 from maml_rl.reports.predictions import Learned, adapt_and_predict
 from maml_rl.schema.errors import UsageError
 from maml_rl.supervised.catalogue import classifies, make_data_set, shape_of_examples
-from maml_rl.supervised.data_set import SPLITS, DataSet, Split
+from maml_rl.supervised.data_set import SPLITS, DataSet
 from maml_rl.supervised.episode_metrics import episode_metrics
 from maml_rl.supervised.episodes import Episodes
 
 AT_ONCE = 100  # tasks that an evaluation adapts to at the same time
-
-OF_PURPOSE: dict[Purpose, Split] = {
-    Purpose.TASKS: "train",
-    Purpose.VALIDATION_TASKS: "val",
-    Purpose.EVALUATION_TASKS: "test",
-}
 
 
 @dataclass(frozen=True)
@@ -79,10 +73,15 @@ class DataSetting:
             shots = config.train_shots if split == "train" and config.train_shots else config.shots
             self.data.check(split, shots, queries)
 
-    def sample_tasks(self, purpose: Purpose, iteration: int = 0) -> Tensor:
+    def sample_tasks(self, iteration: int) -> Tensor:
         """The tasks [M, ...] of an iteration, those of all ranks."""
-        generator = keyed(purpose, self.config.seed, iteration)
-        return self.data.sample_tasks(OF_PURPOSE[purpose], self.config.num_tasks, generator)
+        config = self.config
+        return self.data.sample_tasks("train", config.num_tasks, keyed(Purpose.TASKS, config.seed, iteration))
+
+    def validation_tasks(self) -> Tensor:
+        """The tasks [V, ...] of a validation, those of all ranks."""
+        config = self.config
+        return self.data.sample_tasks("val", config.validation_tasks, keyed(Purpose.VALIDATION_TASKS, config.seed))
 
     def problem(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = lambda part: None) -> Episodes:
         """The problem of some tasks [M, ...], to be trained on. announce: told each part of the work as it begins."""

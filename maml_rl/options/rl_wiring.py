@@ -88,9 +88,13 @@ class RlSetting:
             trained_steps=self.algorithm.trained_steps,
         )
 
-    def sample_tasks(self, purpose: Purpose, iteration: int = 0) -> Tensor:
+    def sample_tasks(self, iteration: int) -> Tensor:
         """The tasks of an iteration, those of all ranks: a class may balance the tasks of a meta-batch."""
-        return self.family.sample_tasks(self.config.num_tasks, keyed(purpose, self.config.seed, iteration))
+        return self.family.sample_tasks(self.config.num_tasks, keyed(Purpose.TASKS, self.config.seed, iteration))
+
+    def validation_tasks(self) -> Tensor:
+        """The tasks of a validation, those of all ranks: as many as simulations."""
+        return self.family.sample_tasks(self.config.num_tasks, keyed(Purpose.VALIDATION_TASKS, self.config.seed))
 
     def metrics(self, rollouts: Rollouts, theta: Tensor) -> Metrics:
         """The metrics of an iteration's episodes; theta [P]: the new parameters."""
@@ -103,7 +107,7 @@ class RlSetting:
     def try_out(self) -> None:
         """Begin an episode of the first tasks. Raises what a user's environment raises in its first steps."""
         config = self.config
-        tasks = self.sample_tasks(Purpose.TASKS)
+        tasks = self.sample_tasks(0)
         tasks, draws = tasks[self.ranks.share(config.num_tasks)], Draws(Purpose.EPISODES, config.seed)
         first = 0
         for simulation in self.simulations:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from maml_rl.machine.keys import Draws, Purpose
+from maml_rl.machine.keys import Draws
 from maml_rl.machine.ranks import Ranks
 from maml_rl.meta.algorithm import Algorithm, Metrics, State
 from maml_rl.models.model import Model
@@ -55,8 +55,12 @@ class Setting(Protocol):
         """Raise what would end the run in its first steps."""
         ...
 
-    def sample_tasks(self, purpose: Purpose, iteration: int = 0) -> Tensor:
+    def sample_tasks(self, iteration: int) -> Tensor:
         """The tasks [M, ...] of an iteration, those of all ranks."""
+        ...
+
+    def validation_tasks(self) -> Tensor:
+        """The tasks [V, ...] of a validation, those of all ranks. No training draws them, and no evaluation."""
         ...
 
     def problem(self, tasks: Tensor, draws: Draws, announce: Callable[[str], None] = ...) -> Any:

@@ -36,7 +36,7 @@ def iterate(
     """
     config, iteration = setting.config, checkpoint.iteration
     share = setting.ranks.share(config.num_tasks)
-    tasks = setting.sample_tasks(Purpose.TASKS, iteration)[share]  # all ranks draw all tasks, and each takes its own
+    tasks = setting.sample_tasks(iteration)[share]  # all ranks draw all tasks, and each takes its own
     draws = Draws(Purpose.EPISODES, config.seed, iteration, share.start)
     problem = setting.problem(tasks, draws, announce)
     state, of_algorithm = setting.algorithm.update(checkpoint.state, problem)

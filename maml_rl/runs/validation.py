@@ -94,16 +94,16 @@ class Validator:
 
     def _scores(self, checkpoint: Checkpoint, steps: int, what: str, kind: type[Exception]) -> Tensor:
         """[K + 1, M] of the validation tasks, of all ranks'; NaN of a rank's that fails (`_without`)."""
-        ranks, num_tasks = self._setting.ranks, self._setting.config.num_tasks
-        share = ranks.share(num_tasks)
+        ranks, tasks = self._setting.ranks, self._setting.validation_tasks()
+        share = ranks.share(len(tasks))
         own = torch.full((steps + 1, share.stop - share.start), torch.nan).to(checkpoint.state["theta"].device).double()
         with self._without(what, kind):
-            own = self._own_scores(checkpoint, steps)
-        return ranks.join(own, num_tasks)  # the other ranks wait for these, whatever they are
+            own = self._own_scores(checkpoint, tasks, steps)
+        return ranks.join(own, len(tasks))  # the other ranks wait for these, whatever they are
 
-    def _own_scores(self, checkpoint: Checkpoint, steps: int) -> Tensor:
-        """[K + 1, m], of this rank's tasks."""
+    def _own_scores(self, checkpoint: Checkpoint, tasks: Tensor, steps: int) -> Tensor:
+        """[K + 1, m], of this rank's share of the tasks."""
         setting = self._setting
-        share = setting.ranks.share(setting.config.num_tasks)
+        share = setting.ranks.share(len(tasks))
         draws = Draws(Purpose.VALIDATION_EPISODES, setting.config.seed, first_task=share.start)
-        return setting.scores(checkpoint.state, setting.sample_tasks(Purpose.VALIDATION_TASKS)[share], draws, steps)
+        return setting.scores(checkpoint.state, tasks[share], draws, steps)

@@ -13,7 +13,20 @@ import maml_rl
 from maml_rl import evaluate, plot, train
 from tests.maml_rl.coloured_pictures import coloured
 
-SMALL = ["--num-tasks", "3", "--filters", "4", "--num-threads", "1", "--device", "cpu", "--metrics-every", "2"]
+SMALL = [
+    "--num-tasks",
+    "3",
+    "--filters",
+    "4",
+    "--num-threads",
+    "1",
+    "--device",
+    "cpu",
+    "--metrics-every",
+    "2",
+    "--validation-tasks",
+    "4",
+]
 KINDS = {
     "sinusoid": ["--data", "sinusoid", "--hidden-sizes", "8"],
     "omniglot": ["--data", "omniglot", "--ways", "3", "--shots", "2", "--queries", "1"],
