@@ -1,7 +1,10 @@
 """Training, evaluation, figures and the Python interface of data sets, as a user has them."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import maml_rl
 from maml_rl import evaluate, plot, train
 from tests.maml_rl.coloured_pictures import coloured
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
     "--num-tasks",
     "3",
@@ -90,6 +94,22 @@ def test_a_resumed_run_is_bit_identical(tmp_path, data, algorithm) -> None:
         [{name: row[name] for name in row.keys() - times} for row in rows(folder)] for folder in (whole, resumed)
     )
     assert first == second
+
+
+@pytest.mark.parametrize("data", ["sinusoid", "omniglot"])
+def test_two_ranks_come_to_the_same(tmp_path, data) -> None:
+    alone = run(tmp_path / "alone", *KINDS[data], "--keep-best", "--validate-every", "4")
+    ranks = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "maml_rl.train"]
+    flags = [*KINDS[data], *SMALL, "--keep-best", "--validate-every", "4", "--iterations", "4"]
+    command = [*ranks, *flags, "--run-dir", str(tmp_path / "two")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, part in last_state(alone).items():
+        torch.testing.assert_close(last_state(tmp_path / "two")[name], part, rtol=1e-5, atol=1e-6)
+    for one, two in zip(rows(alone), rows(tmp_path / "two"), strict=True):
+        shared = {name for name in one if not name.startswith("time/")}
+        assert {name: two[name] for name in shared} == pytest.approx({name: one[name] for name in shared}, rel=1e-4)
+    assert len(re.findall("on validation tasks", done.stderr)) == 1  # one rank prints
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from maml_rl import envs
+from maml_rl.meta.meta_step import TrustRegionOptions
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import RlConfig, configure, flat
+from maml_rl.options.config import DataConfig, RlConfig, configure, flat
 from maml_rl.options.presets import load_preset, preset_names
 from maml_rl.options.rl_wiring import make_family, make_model, make_simulations
 from maml_rl.options.shipped import PRESETS
@@ -65,6 +66,38 @@ def test_a_shipped_preset_makes_an_env_and_a_policy(name, env) -> None:
 def test_a_published_protocol_does_not_depend_on_the_defaults(name, env) -> None:
     said = yaml.safe_load((PRESETS / name / f"{env}.yaml").read_text())
     assert flat(RlConfig()).keys() - FREE == set(said) - {"algorithms"}
+
+
+# Options that have no effect on a data set's runs.
+OF_TRUST_REGION = {field.name for field in dataclasses.fields(TrustRegionOptions)}
+OF_OTHERS = OF_TRUST_REGION | {"picture_size", "picture_colour", "validation_tasks", "metrics_every"}
+OF_PICTURES = {"omniglot_split", "ways", "transductive", "network", "filters", "blocks", "halved_by", "features"}
+
+
+@pytest.mark.parametrize(("data", "others"), [("sinusoid", OF_PICTURES), ("omniglot", {"nonlinearity"})])
+def test_a_published_protocol_of_a_data_set_does_not_depend_on_the_defaults(data, others) -> None:
+    said = yaml.safe_load((PRESETS / "maml-paper" / f"{data}.yaml").read_text())
+    free = (FREE - {"meta_lr"}) | OF_OTHERS | others
+    assert flat(DataConfig()).keys() - free == set(said) - {"algorithms"} - FREE - OF_OTHERS | {"meta_lr"}
+    for algorithm in ("maml", "reptile"):
+        config = parse("--preset", "maml-paper", "--data", data, "--algorithm", algorithm)
+        assert config.data == data
+
+
+def test_the_papers_omniglot() -> None:
+    maml = parse("--preset", "maml-paper", "--data", "omniglot")
+    assert (maml.num_tasks, maml.ways, maml.shots, maml.queries, maml.eval_steps) == (32, 5, 1, 0, 3)
+    assert (maml.inner_lr, maml.inner_steps, maml.meta_lr, maml.outer_step) == (2.0, 1, 1e-3, "adam")  # 0.4 x 5 ways
+    reptile = parse("--preset", "maml-paper", "--data", "omniglot", "--algorithm", "reptile")
+    assert (reptile.num_tasks, reptile.train_shots, reptile.shots, reptile.queries) == (5, 10, 1, 1)
+    assert (reptile.inner_optimiser, reptile.inner_lr, reptile.inner_steps, reptile.inner_batch) == (
+        "adam",
+        1e-3,
+        5,
+        10,
+    )
+    assert (reptile.eval_steps, reptile.eval_inner_batch, reptile.eval_lr_ratio) == (50, 5, 1.0)
+    assert (reptile.meta_lr, reptile.iterations) == (1.0, 100_000)
 
 
 @pytest.mark.parametrize(
