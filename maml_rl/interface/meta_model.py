@@ -73,11 +73,12 @@ class MetaModel:
         return logits.softmax(dim=1).numpy()
 
     def _predicted(self, inputs: Inputs) -> Any:
-        queries = as_inputs(inputs, self)[None]
-        support = queries if self.support is None else self.support[None]
+        queries = as_inputs(inputs, self)
+        support = queries if self.support is None else self.support
         transductive = self.config.transductive or self.support is None
-        with torch.no_grad():
-            return predicted(self.model, self.theta[None], support, queries, transductive)
+        problem = _problem(self, support, queries.new_zeros(len(support), 1), self.gradient_steps)
+        actor = next(iter(make_algorithm(self.config).adapt(self.state, problem, 0, self.gradient_steps)))
+        return predicted(actor, support[None], queries[None], transductive)
 
 
 @dataclass(frozen=True)
@@ -114,23 +115,29 @@ def adapt_model(
     if len(targets) != len(x):
         raise ValueError(f"targets: got {len(targets)}, allowed: {len(x)}, as many as inputs")
     y, labels = _one_hot(targets, meta_model) if classifies(config.data) else (_numbers(targets), ())
-    data = GivenExamples(Examples.of(x[None], y[None]), meta_model.input_shape, y.shape[1], classifies(config.data))
     first = meta_model.gradient_steps
-    episodes = Episodes(
+    problem = _problem(meta_model, x, y, first + steps, seed)
+    *_, last = make_algorithm(config).adapt(meta_model.state, problem, steps, first)
+    state = meta_model.state | {name: part[0].detach() for name, part in last.state_M.items()}
+    return dataclasses.replace(meta_model, state=state, gradient_steps=first + steps, support=x, labels=labels)
+
+
+def _problem(meta_model: MetaModel, x: Tensor, y: Tensor, steps: int, seed: int = 0) -> Episodes:
+    """One task, whose examples are inputs x [N, ...] and targets y [N, A], to be adapted to by up to `steps` steps."""
+    config = meta_model.config
+    data = GivenExamples(Examples.of(x[None], y[None]), meta_model.input_shape, y.shape[1], classifies(config.data))
+    return Episodes(
         meta_model.model,
         data,
         torch.zeros(1, 1, dtype=torch.float64),
         Draws(Purpose.INTERFACE_EPISODES, seed),
         shots=len(x),
         queries=len(x),
-        steps=first + steps,
+        steps=steps,
         mean=TaskMean(1),
         random=np.random.default_rng(seed),
         inner_batch=config.eval_inner_batch,
     )
-    *_, last = make_algorithm(config).adapt(meta_model.state, episodes, steps, first)
-    state = meta_model.state | {name: part[0].detach() for name, part in last.state_M.items()}
-    return dataclasses.replace(meta_model, state=state, gradient_steps=first + steps, support=x, labels=labels)
 
 
 def as_inputs(inputs: Inputs, meta_model: MetaModel) -> Tensor:

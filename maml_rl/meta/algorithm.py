@@ -32,8 +32,8 @@ class Actor(Protocol):
         """The distributions at inputs [M, E, ...], and the memory that goes to the next step. It begins as None."""
         ...
 
-    def rows(self, rows: slice) -> "Actor":
-        """The policies of some of the tasks."""
+    def rows(self, rows: slice | Tensor) -> "Actor":
+        """The policies of some of the tasks: a slice of them, or their numbers [m], which may repeat."""
         ...
 
 
@@ -52,7 +52,7 @@ class FeedForward:
     def __call__(self, inputs: Tensor, memory: Memory) -> tuple[Distribution, Memory]:
         return self._at(inputs), memory
 
-    def rows(self, rows: slice) -> "FeedForward":
+    def rows(self, rows: slice | Tensor) -> "FeedForward":
         return FeedForward(self.model, self.theta_M[rows], {name: part[rows] for name, part in self._others_M.items()})
 
 

@@ -108,10 +108,10 @@ class DataSetting:
             self.problem(tasks, draws), shots=config.shots, steps=steps, inner_batch=config.eval_inner_batch
         )
 
-    def metrics(self, episodes: Episodes, theta: Tensor) -> Metrics:
-        """The metrics of an iteration's episodes, if they are due; theta [P]: the new parameters."""
+    def metrics(self, episodes: Episodes, before: State, after: State) -> Metrics:
+        """The metrics of an iteration's episodes, if they are due, of the state before it and the new one."""
         due = (episodes.draws.iteration + 1) % self.config.metrics_every == 0
-        return episode_metrics(episodes, theta) if due else {}
+        return episode_metrics(episodes, self.algorithm, before, after) if due else {}
 
     def scores(self, state: State, tasks: Tensor, draws: Draws, steps: int) -> Tensor:
         """[K + 1, M], accuracies or losses on the tasks before adaptation and after each of the steps."""

@@ -96,9 +96,9 @@ class RlSetting:
         """The tasks of a validation, those of all ranks: as many as simulations."""
         return self.family.sample_tasks(self.config.num_tasks, keyed(Purpose.VALIDATION_TASKS, self.config.seed))
 
-    def metrics(self, rollouts: Rollouts, theta: Tensor) -> Metrics:
-        """The metrics of an iteration's episodes; theta [P]: the new parameters."""
-        return return_metrics(rollouts, theta)
+    def metrics(self, rollouts: Rollouts, before: State, after: State) -> Metrics:
+        """The metrics of an iteration's episodes, of the state that played them and the new one."""
+        return return_metrics(rollouts, after["theta"])
 
     def scores(self, state: State, tasks: Tensor, draws: Draws, steps: int) -> Tensor:
         """[K + 1, M], returns on the tasks before adaptation and after each of the steps."""

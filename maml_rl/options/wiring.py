@@ -67,8 +67,8 @@ class Setting(Protocol):
         """The `maml_rl.meta.problem.Problem` of this rank's tasks. announce: told each part of the work."""
         ...
 
-    def metrics(self, problem: Any, theta: Tensor, /) -> Metrics:
-        """The metrics of an iteration's problem; theta [P]: the new parameters. None at all if they are not due."""
+    def metrics(self, problem: Any, before: State, after: State, /) -> Metrics:
+        """The metrics of an iteration's problem, of the state before it and the new one; none if they are not due."""
         ...
 
     def scores(self, state: State, tasks: Tensor, draws: Draws, steps: int) -> Tensor:

@@ -39,7 +39,7 @@ class Recurrent:
             inputs = with_tail(inputs, start[..., self.model.memory_size :])
         return self._unroll(inputs[:, :, None], memory)
 
-    def rows(self, rows: slice) -> "Recurrent":
+    def rows(self, rows: slice | Tensor) -> "Recurrent":
         return Recurrent(self.model, self.theta, self.start[rows])
 
     def after(self, trajectories: Trajectories) -> "Recurrent":

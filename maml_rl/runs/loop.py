@@ -42,7 +42,7 @@ def iterate(
     state, of_algorithm = setting.algorithm.update(checkpoint.state, problem)
     if not all(part.isfinite().all() for part in state.values()):
         raise Diverged(f"the update led out of the finite numbers: lower {setting.outer_step_size}")
-    metrics, env_steps = setting.metrics(problem, state["theta"]), checkpoint.env_steps
+    metrics, env_steps = setting.metrics(problem, checkpoint.state, state), checkpoint.env_steps
     if "env_steps" in metrics:
         metrics["env_steps"] = env_steps = env_steps + int(metrics["env_steps"])
     if metrics:

@@ -35,7 +35,6 @@ class Episodes:
     progress: float = 0.0
     watch: Stopwatch = field(default_factory=Stopwatch)
     inner_batch: int = 0  # examples of the support set that an inner step sees; 0 takes all
-    thetas_M: dict[int, Tensor] = field(default_factory=dict)  # [M, P] of the models after k gradient steps
 
     @property
     def num_tasks(self) -> int:
@@ -69,7 +68,6 @@ class Episodes:
         On theta_M's device, in its type. Raises Diverged if the parameters of a task are not finite.
         """
         self._check_finite(theta_M, k)
-        self.thetas_M[k] = theta_M.detach()
         support, query = self.sets
         return (self._seen(support, k) if k < self.steps else query).to(theta_M.device, theta_M.dtype)
 

@@ -3,32 +3,29 @@
 import torch
 from torch import Tensor
 
+from maml_rl.meta.algorithm import Actor
 from maml_rl.meta.task_mean import CACHE_ROWS
 from maml_rl.models.distributions import Distribution, with_parts
-from maml_rl.models.model import Model
 
 
 @torch.no_grad()
-def predicted(
-    model: Model, theta_M: Tensor, support_inputs: Tensor, query_inputs: Tensor, transductive: bool
-) -> Distribution:
-    """The distributions [M, Q, A] of each task's queries.
+def predicted(actor: Actor, support_inputs: Tensor, query_inputs: Tensor, transductive: bool) -> Distribution:
+    """The distributions [M, Q, A] of each task's queries, by the models of M tasks.
 
-    theta_M: [M, P]. support_inputs: [M, S, ...]. query_inputs: [M, Q, ...]. transductive: whether a model with batch
-    normalisation takes all of a task's queries as one batch. If not, each is in a batch with the support set, and its
-    prediction depends on no other query (Nichol et al. 2018). Other models predict the same both ways. The work is done
-    on the caller's thread.
+    support_inputs: [M, S, ...]. query_inputs: [M, Q, ...]. transductive: whether a model that normalises a batch takes
+    all of a task's queries as one. If not, each is in a batch with the support set, and its prediction depends on no
+    other query (Nichol et al. 2018). Other models predict the same both ways. The work is done on the caller's thread.
     """
     if transductive:
-        return model.at(theta_M)(query_inputs)
+        return actor(query_inputs, None)[0]
     M, Q = query_inputs.shape[:2]
     # To the model a pair of a task and one of its queries is a task. Chunks of them bound the memory.
-    pairs = torch.arange(M * Q, device=theta_M.device).split(max(1, CACHE_ROWS // (support_inputs.shape[1] + 1)))
+    pairs = torch.arange(M * Q, device=query_inputs.device).split(max(1, CACHE_ROWS // (support_inputs.shape[1] + 1)))
 
     def of_the_query(pair: Tensor) -> Distribution:
         task, query = pair // Q, pair % Q
         batch = torch.cat([support_inputs[task], query_inputs[task, query][:, None]], dim=1)  # [m, S + 1, ...]
-        distribution = model.at(theta_M[task])(batch)
+        distribution, _ = actor.rows(task)(batch, None)
         # Copies: a view would keep the predictions of the support set.
         return with_parts(distribution, [part[:, -1].clone() for part in distribution])
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from maml_rl.algorithms.maml import Maml, MamlOptions
 from maml_rl.envs import KeyedGenerator
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.meta.inner_loop import Inner, inner_loop
@@ -125,7 +126,8 @@ def test_metrics_are_of_the_query_set_before_and_after() -> None:
     theta = torch.zeros(problem.model.num_parameters, dtype=torch.float64)
     theta[:24] = initial(problem)[:24]  # the hidden layer; the output is 0, and knows nothing
     path = inner_loop(problem, theta, Inner(problem.loss, 2.0, 5))
-    metrics = episode_metrics(problem, theta)
+    algorithm = Maml(MamlOptions(inner_lr=2.0, inner_steps=5))
+    metrics = episode_metrics(problem, algorithm, {"theta": theta}, {"theta": theta})
     assert metrics.keys() == {"loss/pre", "loss/post", "accuracy/pre", "accuracy/post"}
     assert abs(metrics["loss/pre"] - log(3)) < 1e-6
     assert abs(metrics["accuracy/pre"] - 1 / 3) < 1e-6
@@ -139,20 +141,18 @@ def test_metrics_are_of_the_query_set_before_and_after() -> None:
 
 def test_a_regression_has_no_accuracy() -> None:
     problem = episodes(Sinusoid())
-    theta = initial(problem)
-    inner_loop(problem, theta, Inner(problem.loss, 0.01, 1))
-    metrics = episode_metrics(problem, theta)
+    state = {"theta": initial(problem)}
+    metrics = episode_metrics(problem, Maml(MamlOptions()), state, state)
     assert metrics.keys() == {"loss/pre", "loss/post"}
 
 
 def test_ranks_that_disagree_are_found() -> None:
     problem = episodes(Sinusoid())
-    theta = initial(problem)
-    inner_loop(problem, theta, Inner(problem.loss, 0.01, 1))
+    state = {"theta": initial(problem)}
     other = torch.tensor([1.0, 12345.0], dtype=torch.float64)
     apart = dataclasses.replace(problem, mean=TaskMean(8, lambda part: part + other))
     with pytest.raises(RuntimeError, match="the ranks have come to different parameters"):
-        episode_metrics(apart, theta)
+        episode_metrics(apart, Maml(MamlOptions()), state, state)
 
 
 def test_a_share_of_the_tasks_has_the_same_examples() -> None:

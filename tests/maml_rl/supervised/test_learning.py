@@ -50,8 +50,8 @@ def test_waves_are_learned_so_that_a_gradient_step_fits_another(name, options) -
             progress=iteration / ITERATIONS,
         )
         with one_torch_thread():
-            state, _ = algorithm.update(state, problem)
-            metrics = episode_metrics(problem, state["theta"])
+            before, (state, _) = state, algorithm.update(state, problem)
+            metrics = episode_metrics(problem, algorithm, before, state)
         pre.append(metrics["loss/pre"])
         post.append(metrics["loss/post"])
     assert np.mean(post[-50:]) < 0.85 * np.mean(post[:50])

@@ -97,7 +97,6 @@ def test_tasks_at_once_are_tasks_one_by_one(name: str) -> None:
             tasks=whole.tasks[i : i + 1],
             draws=dataclasses.replace(whole.draws, first_task=i),
             mean=TaskMean(1),
-            thetas_M={},
         )
         alone.append(meta_gradient(one, inner_loop(one, theta, inner), inner, one.outer_loss).gradient)
     torch.testing.assert_close(together.gradient, torch.stack(alone).mean(dim=0), rtol=1e-9, atol=1e-13)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from maml_rl.meta.algorithm import FeedForward
 from maml_rl.models.conv import ConvClassifier
 from maml_rl.models.distributions import Categorical, Gaussian, Point
 from maml_rl.models.model import Model
@@ -30,7 +31,7 @@ def pictures() -> tuple[Tensor, Tensor, Tensor]:
 
 def test_transductive_is_the_model_on_all_queries(pictures) -> None:
     theta_M, support, query = pictures
-    distribution = predicted(CONV, theta_M, support, query, transductive=True)
+    distribution = predicted(FeedForward(CONV, theta_M), support, query, transductive=True)
     assert isinstance(distribution, Categorical)
     torch.testing.assert_close(distribution.logits, CONV.at(theta_M)(query).logits)
 
@@ -40,7 +41,7 @@ def test_otherwise_it_is_the_model_on_the_support_set_and_each_query(pictures, r
     """Chunks of one pair, of some pairs that reach over tasks, and of all."""
     monkeypatch.setattr(prediction, "CACHE_ROWS", rows)
     theta_M, support, query = pictures
-    distribution = predicted(CONV, theta_M, support, query, transductive=False)
+    distribution = predicted(FeedForward(CONV, theta_M), support, query, transductive=False)
     assert isinstance(distribution, Categorical)
     assert distribution.logits.shape == (M, Q, 4)
     for i in range(M):
@@ -55,7 +56,9 @@ def test_only_transductive_predictions_depend_on_other_queries(pictures) -> None
     others = query.clone()
     others[:, 1:] += 1
     for transductive in (False, True):
-        one, other = (predicted(CONV, theta_M, support, each, transductive).log_p() for each in (query, others))
+        one, other = (
+            predicted(FeedForward(CONV, theta_M), support, each, transductive).log_p() for each in (query, others)
+        )
         assert torch.allclose(one[:, 0], other[:, 0]) != transductive
         assert not torch.allclose(one[:, 1], other[:, 1])
 
@@ -65,7 +68,7 @@ def test_only_transductive_predictions_depend_on_other_queries(pictures) -> None
 )
 def test_without_batch_normalisation_both_are_alike(model, kind) -> None:
     theta_M, support, query = of(model, 2)
-    both = [predicted(model, theta_M, support, query, transductive) for transductive in (True, False)]
+    both = [predicted(FeedForward(model, theta_M), support, query, transductive) for transductive in (True, False)]
     assert all(isinstance(each, kind) for each in both)
     targets = drawn(M, Q, 3, seed=3)
     torch.testing.assert_close(both[1].mean, both[0].mean)
@@ -75,4 +78,6 @@ def test_without_batch_normalisation_both_are_alike(model, kind) -> None:
 def test_no_graph_is_kept(pictures) -> None:
     theta_M, support, query = pictures
     for transductive in (False, True):
-        assert not predicted(CONV, theta_M.requires_grad_(), support, query, transductive).logits.requires_grad
+        assert not predicted(
+            FeedForward(CONV, theta_M.requires_grad_()), support, query, transductive
+        ).logits.requires_grad
