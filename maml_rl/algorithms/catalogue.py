@@ -11,13 +11,16 @@ from maml_rl.algorithms.e_maml import EMaml, EMamlOptions
 from maml_rl.algorithms.fomaml import Fomaml, FomamlOptions
 from maml_rl.algorithms.lvc import Lvc, LvcOptions
 from maml_rl.algorithms.maml import Maml, MamlOptions
+from maml_rl.algorithms.matching import Matching, MatchingOptions, with_context_of_support
 from maml_rl.algorithms.meta_sgd import MetaSgd, MetaSgdOptions
 from maml_rl.algorithms.pretrain import Pretrain, PretrainOptions
 from maml_rl.algorithms.promp import Promp, PrompOptions
+from maml_rl.algorithms.prototypical import Prototypical, PrototypicalOptions
 from maml_rl.algorithms.reptile import Reptile, ReptileOptions
 from maml_rl.algorithms.rl2 import Rl2, Rl2Options, with_gru
 from maml_rl.envs import Family, OracleFamily, TrialFamily
 from maml_rl.meta.algorithm import Algorithm
+from maml_rl.models.embedding import embedding_of
 
 BOTH = ("env", "data")
 
@@ -37,6 +40,7 @@ class Entry:
     step_size: str = "--inner-lr"  # the option to lower if a policy diverges
     # Steps of adaptation that an evaluation takes unless told otherwise; None for as many as training takes.
     evaluation_steps: int | None = 3
+    any_ways: bool = False  # whether a classifier may be tested with another number of classes than it was trained with
 
 
 ALGORITHMS: dict[str, Entry] = {
@@ -67,6 +71,30 @@ ALGORITHMS: dict[str, Entry] = {
         "Zintgraf et al. 2019",
         model=with_context,
         sides=BOTH,
+    ),
+    "prototypical": Entry(
+        Prototypical,
+        PrototypicalOptions,
+        "embeddings: the nearest class mean",
+        "Snell et al. 2017",
+        model=lambda model, options: embedding_of(model),
+        sides=("data",),
+        step="look",
+        step_size="--meta-lr",
+        evaluation_steps=None,
+        any_ways=True,
+    ),
+    "matching": Entry(
+        Matching,
+        MatchingOptions,
+        "embeddings: attention over the support set",
+        "Vinyals et al. 2016",
+        model=with_context_of_support,
+        sides=("data",),
+        step="look",
+        step_size="--meta-lr",
+        evaluation_steps=None,
+        any_ways=True,
     ),
     "rl2": Entry(
         Rl2,

@@ -110,6 +110,14 @@ def as_json(results: Sequence[ModelResult], options: Options) -> dict[str, Any]:
     return {"data": first.config.data, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
 
 
+def normalisation(result: ModelResult) -> str:
+    """What a model's batch normalisation does in tests."""
+    if result.setting.normalised_by == "training":
+        return "takes the statistics of training"
+    transductive = result.setting.config.transductive
+    return f"is {'transductive: all queries at once' if transductive else 'not transductive: each query alone'}"
+
+
 def print_table(results: Sequence[ModelResult]) -> None:
     """All models in one table: gradient steps, mean loss or accuracy with its 95 % confidence interval over tasks."""
     first = results[0]
@@ -118,12 +126,13 @@ def print_table(results: Sequence[ModelResult]) -> None:
     words = f"{config.data}: {count} task{'s' * (count > 1)}, {kind}"
     if first.setting.data.classifies:
         queries = config.ways * (config.queries or config.shots)
-        how = "transductive: all queries at once" if config.transductive else "not transductive: each query alone"
-        words += f", {queries} quer{'ies' if queries > 1 else 'y'} each\nbatch normalisation in tests is {how}"
+        words += f", {queries} quer{'ies' if queries > 1 else 'y'} each"
+        words += f"\nbatch normalisation in tests {normalisation(first)}"
     print(f"{words}\n")
     width = max(len("model"), *(len(result.name) for result in results))
     classifies = first.setting.data.classifies
-    heading = f"{'model':<{width}}  iterations  gradient steps  "
+    steps = f"{first.setting.step}s" if len({result.setting.step for result in results}) == 1 else "steps"
+    heading = f"{'model':<{width}}  iterations  {steps:>14}  "
     print(heading + ("accuracy  95 % interval       loss" if classifies else "mean squared error  95 % interval"))
     for result in results:
         name, iterations, measures = result.name, f"{result.meta_model.iteration}", result.measures

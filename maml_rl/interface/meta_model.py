@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.envs import KeyedGenerator
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.meta.algorithm import State
@@ -108,7 +109,9 @@ def adapt_model(
 ) -> MetaModel:
     """`maml_rl.adapt` of a model."""
     config = meta_model.config
-    steps = config.eval_steps if gradient_steps is None else gradient_steps
+    algorithm = make_algorithm(config)
+    default = config.eval_steps if ALGORITHMS[config.algorithm].step == Entry.step else algorithm.trained_steps
+    steps = default if gradient_steps is None else gradient_steps
     if steps < 0:
         raise ValueError(f"gradient_steps: got {steps}, allowed: an integer >= 0")
     x = as_inputs(inputs, meta_model)
@@ -117,7 +120,7 @@ def adapt_model(
     y, labels = _one_hot(targets, meta_model) if classifies(config.data) else (_numbers(targets), ())
     first = meta_model.gradient_steps
     problem = _problem(meta_model, x, y, first + steps, seed)
-    *_, last = make_algorithm(config).adapt(meta_model.state, problem, steps, first)
+    *_, last = algorithm.adapt(meta_model.state, problem, steps, first)
     state = meta_model.state | {name: part[0].detach() for name, part in last.state_M.items()}
     return dataclasses.replace(meta_model, state=state, gradient_steps=first + steps, support=x, labels=labels)
 

@@ -26,6 +26,8 @@ class DataOptions:
     """Examples that a task is learned from, its support set; of a classification, of each class (K)."""
     queries: Annotated[int, Within(0, 1_000_000)] = 0
     """Examples that show whether it was learned, the query set; of each class. 0 takes as many as shots."""
+    train_ways: Annotated[int, Within(0, 10_000)] = 0
+    """Ways in training, of algorithms that compare embeddings; 0 takes as many as ways."""
     train_shots: Annotated[int, Within(0, 1_000_000)] = 0
     """Shots in training; 0 takes as many as shots."""
     inner_batch: Annotated[int, Within(0, 1_000_000)] = 0

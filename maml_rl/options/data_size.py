@@ -24,7 +24,7 @@ def check_data_size(config: DataConfig, model: Model, num_tasks: int, device: to
 def data_bytes_needed(config: DataConfig, model: Model, num_tasks: int) -> int:
     """What an iteration holds at the same time, at least: examples and their targets, and parameters."""
     shape = shape_of_examples(config.data, config.picture_size, config.picture_colour)
-    outputs = config.ways if classifies(config.data) else 1
+    outputs = max(config.ways, config.train_ways) if classifies(config.data) else 1
     example = 4 * (prod(shape) + outputs)
     return num_tasks * _examples(config) * example + 4 * model.num_parameters * (num_tasks + STATES)
 
@@ -32,4 +32,4 @@ def data_bytes_needed(config: DataConfig, model: Model, num_tasks: int) -> int:
 def _examples(config: DataConfig) -> int:
     """Examples of a task, in its support set and its query set."""
     each = max(config.shots, config.train_shots) + (config.queries or config.shots)
-    return each * (config.ways if classifies(config.data) else 1)
+    return each * (max(config.ways, config.train_ways) if classifies(config.data) else 1)

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import ALONE, Ranks
 from maml_rl.machine.stopwatch import Stopwatch
@@ -27,6 +28,7 @@ from maml_rl.supervised.catalogue import classifies, make_data_set, shape_of_exa
 from maml_rl.supervised.data_set import SPLITS, DataSet
 from maml_rl.supervised.episode_metrics import episode_metrics
 from maml_rl.supervised.episodes import Episodes
+from maml_rl.supervised.few_shot import FewShot
 
 AT_ONCE = 100  # tasks that an evaluation adapts to at the same time
 
@@ -44,7 +46,20 @@ class DataSetting:
     @property
     def evaluation_steps(self) -> int:
         """Steps of adaptation that an evaluation takes unless told otherwise."""
-        return self.config.eval_steps
+        by_gradients = ALGORITHMS[self.config.algorithm].step == Entry.step
+        return self.config.eval_steps if by_gradients else self.algorithm.trained_steps
+
+    @property
+    def training_data(self) -> DataSet:
+        """The data set with as many ways as training has."""
+        if isinstance(self.data, FewShot) and self.config.train_ways:
+            return dataclasses.replace(self.data, ways=self.config.train_ways)
+        return self.data
+
+    @property
+    def normalised_by(self) -> Literal["batch", "training"]:
+        """The statistics by which the model normalises in tests: those of a batch of them, or kept from training."""
+        return getattr(self.model, "normalised_by", "batch")
 
     @property
     def outer_step_size(self) -> str:
@@ -70,13 +85,14 @@ class DataSetting:
         config = self.config
         queries = config.queries or config.shots
         for split in SPLITS:
-            shots = config.train_shots if split == "train" and config.train_shots else config.shots
-            self.data.check(split, shots, queries)
+            in_training = split == "train"
+            data = self.training_data if in_training else self.data
+            data.check(split, (in_training and config.train_shots) or config.shots, queries)
 
     def sample_tasks(self, iteration: int) -> Tensor:
         """The tasks [M, ...] of an iteration, those of all ranks."""
         config = self.config
-        return self.data.sample_tasks("train", config.num_tasks, keyed(Purpose.TASKS, config.seed, iteration))
+        return self.training_data.sample_tasks("train", config.num_tasks, keyed(Purpose.TASKS, config.seed, iteration))
 
     def validation_tasks(self) -> Tensor:
         """The tasks [V, ...] of a validation, those of all ranks."""
@@ -88,7 +104,7 @@ class DataSetting:
         config = self.config
         return Episodes(
             self.model,
-            self.data,
+            self.training_data,
             tasks,
             draws,
             config.train_shots or config.shots,
@@ -103,9 +119,9 @@ class DataSetting:
 
     def test_problem(self, tasks: Tensor, draws: Draws, steps: int) -> Episodes:
         """The problem of some tasks [M, ...], to be evaluated on after up to `steps` steps."""
-        config = self.config
+        config, trained = self.config, self.problem(tasks, draws)
         return dataclasses.replace(
-            self.problem(tasks, draws), shots=config.shots, steps=steps, inner_batch=config.eval_inner_batch
+            trained, data=self.data, shots=config.shots, steps=steps, inner_batch=config.eval_inner_batch
         )
 
     def metrics(self, episodes: Episodes, before: State, after: State) -> Metrics:
@@ -140,6 +156,9 @@ def make_data_setting(
     if getattr(config.algorithm_options, "inner_loss", "plain") != "plain":
         got = config.algorithm_options.inner_loss
         raise UsageError(f"--inner-loss: got {got!r}, allowed with --data: plain; the others are of policies")
+    if config.train_ways not in (0, config.ways) and not ALGORITHMS[config.algorithm].any_ways:
+        allowed = f"{config.ways} with {config.algorithm}, as --ways: its model has an output for each class"
+        raise UsageError(f"--train-ways: got {config.train_ways}, allowed: {allowed}")
     share = ranks.share(config.num_tasks)
     device = choose_device(config.device)
     sharing = ranks.local_size if device.type == "cpu" else 1  # ranks in the same memory

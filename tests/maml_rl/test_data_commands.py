@@ -44,6 +44,9 @@ ALGORITHMS = {
     "reptile": ["--inner-optimiser", "adam", "--inner-batch", "4", "--eval-inner-batch", "3", "--train-shots", "3"],
     "pretrain": [],
 }
+OF_PICTURES = {"prototypical": ["--train-ways", "4"], "matching": ["--full-context"]}
+CASES = [(data, algorithm) for data in ("sinusoid", "omniglot") for algorithm in ALGORITHMS]
+CASES += [("omniglot", algorithm) for algorithm in OF_PICTURES]
 
 
 def run(folder: Path, *flags: str, iterations: int = 4) -> Path:
@@ -78,10 +81,9 @@ def test_metrics_are_of_loss_and_of_a_classification_accuracy(trained, name) -> 
         assert all(np.isfinite(value) for value in row.values())
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("data", ["sinusoid", "omniglot"])
+@pytest.mark.parametrize(("data", "algorithm"), CASES)
 def test_a_resumed_run_is_bit_identical(tmp_path, data, algorithm) -> None:
-    flags = [*KINDS[data], "--algorithm", algorithm, *ALGORITHMS[algorithm], "--checkpoint-every", "2"]
+    flags = [*KINDS[data], "--algorithm", algorithm, *(ALGORITHMS | OF_PICTURES)[algorithm], "--checkpoint-every", "2"]
     whole, resumed = run(tmp_path / "whole", *flags), tmp_path / "resumed"
     shutil.copytree(whole, resumed)
     (resumed / "checkpoints" / "iteration-000004.safetensors").unlink()
@@ -192,6 +194,26 @@ def test_a_regressor_is_adapted_to_points_at_once_and_step_by_step(trained) -> N
     assert not np.array_equal(adapted.predict(x), model.predict(x))
 
 
+@pytest.mark.parametrize("algorithm", OF_PICTURES)
+def test_learners_that_compare_are_used_alike(tmp_path, algorithm, capsys) -> None:
+    flags = [*KINDS["omniglot"], "--algorithm", algorithm, *OF_PICTURES[algorithm]]
+    trained = run(tmp_path / "run", *flags, iterations=2)
+    output = tmp_path / "evaluation.json"
+    assert evaluate.main([str(trained), "--tasks", "4", "--output", str(output)]) == 0
+    assert "takes the statistics of training" in capsys.readouterr().out
+    [result] = json.loads(output.read_text())["results"]
+    assert result["gradient_steps"] == [0, 1]
+    assert result["accuracy_mean"][0] == pytest.approx(1 / 3)
+    pictures = np.random.default_rng(0).random((3, 28, 28), np.float32)
+    learner = maml_rl.adapt(maml_rl.load(trained), pictures, ["a", "b", "c"], gradient_steps=1)
+    again = maml_rl.adapt(learner, pictures[:2], ["c", "b"], gradient_steps=1)
+    assert set(learner.predict(pictures)) <= {"a", "b", "c"}
+    assert set(again.predict(pictures)) <= {"b", "c"}
+    if algorithm == "prototypical":  # each is its own nearest
+        assert learner.predict(pictures).tolist() == ["a", "b", "c"]
+        assert again.predict(pictures[:2]).tolist() == ["c", "b"]
+
+
 def test_what_the_python_interface_refuses(trained) -> None:
     model, regressor = maml_rl.load(trained["omniglot"]), maml_rl.load(trained["sinusoid"])
     pictures = np.zeros((4, 28, 28), np.float32)
@@ -230,6 +252,8 @@ def test_what_the_python_interface_refuses(trained) -> None:
         (["--data", "omniglot", "--preset", "promp"], ["--preset: got 'promp'"]),
         (["--data", "sinusoid", "--algorithm", "anil", "--head-layers", "4"], ["--head-layers: got 4"]),
         (["--data", "omniglot", "--num-tasks", "1000000", "--shots", "10"], ["GB"]),
+        (["--data", "sinusoid", "--algorithm", "prototypical"], ["allowed: pictures with --network conv"]),
+        (["--data", "omniglot", "--train-ways", "6"], ["--train-ways: got 6, allowed: 5 with maml"]),
         (["--data", "."], ["0 classes", "6 or more"]),
     ],
 )

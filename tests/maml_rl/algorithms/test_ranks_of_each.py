@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from maml_rl.algorithms.catalogue import ALGORITHMS
+from tests.maml_rl.algorithms.catalogue_names import OF_POLICIES
 from tests.maml_rl.algorithms.rank_of_each import two_iterations
 from tests.maml_rl.machine.test_ranks import ROOT
 from tests.maml_rl.test_train import checkpoint_bytes, without_times
@@ -23,7 +23,7 @@ def two_ranks(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(RANK)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    names = ",".join(ALGORITHMS)
+    names = ",".join(OF_POLICIES)
     done = subprocess.run(
         [*command, names], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -31,7 +31,7 @@ def two_ranks(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", OF_POLICIES)
 def test_two_ranks_learn_what_one_process_learns(two_ranks, name) -> None:
     alone, _, expected = two_iterations(name)
     state = checkpoint_bytes(two_ranks / name, 2)

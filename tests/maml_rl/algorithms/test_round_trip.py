@@ -9,11 +9,10 @@ import torch
 
 import maml_rl
 from maml_rl import evaluate, plot, train
-from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.yaml_file import dump_yaml
 from maml_rl.runs.directory import read_run
-from tests.maml_rl.algorithms.catalogue_names import NAMES
+from tests.maml_rl.algorithms.catalogue_names import NAMES, OF_POLICIES
 from tests.maml_rl.test_train import assert_same_tensors, checkpoint_bytes, metrics, without_times
 
 TINY = ["--num-tasks", "3", "--episodes-per-task", "2", "--horizon", "6", "--hidden-sizes", "4", "--num-threads", "1"]
@@ -67,7 +66,7 @@ def test_trained_resumed_evaluated_loaded_adapted_and_played(tmp_path, name, env
 def runs(tmp_path) -> list[Path]:
     """A run of each algorithm, as it is by default."""
     folders = []
-    for name in ALGORITHMS:
+    for name in OF_POLICIES:
         folder = tmp_path / name
         folder.mkdir()
         (folder / "config.yaml").write_text(dump_yaml(configure(RlConfig(), {"algorithm": name})))
@@ -80,7 +79,7 @@ def runs(tmp_path) -> list[Path]:
 def test_all_of_them_in_one_picture(tmp_path, runs) -> None:
     """They are told apart by their names: defaults that are an algorithm's own are not choices of the user's."""
     groups = plot.group_runs([read_run(run) for run in runs])
-    assert list(groups["navigation-2d"]) == list(ALGORITHMS)
+    assert list(groups["navigation-2d"]) == OF_POLICIES
     output = tmp_path / "figure.svg"
     assert plot.main([*map(str, runs), "--output", str(output)]) == 0
     assert output.stat().st_size > 5000

@@ -2,11 +2,11 @@ from math import inf
 
 import pytest
 
-from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import RlConfig, annotations_of, configure, flat
 from maml_rl.options.yaml_file import dump_yaml, load_stored, read_yaml
 from maml_rl.schema.bounds import Within
 from maml_rl.schema.errors import UsageError
+from tests.maml_rl.algorithms.catalogue_names import OF_POLICIES
 
 
 def test_what_is_dumped_is_what_is_loaded(tmp_path) -> None:
@@ -89,7 +89,7 @@ def test_an_option_of_another_algorithm_is_refused_by_name_and_passed_over_in_a_
 
 
 def test_the_options_of_a_run_are_all_there_by_name() -> None:
-    for algorithm in ALGORITHMS:
+    for algorithm in OF_POLICIES:
         values = flat(configure(RlConfig(), {"algorithm": algorithm}))
         assert values.keys() == annotations_of(algorithm).keys()
         assert configure(RlConfig(), values) == configure(RlConfig(), {"algorithm": algorithm})

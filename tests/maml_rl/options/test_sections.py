@@ -11,6 +11,7 @@ from maml_rl.options import presets
 from maml_rl.options.command_line import parse_command_line
 from maml_rl.options.config import RlConfig, configure, flat
 from maml_rl.schema.errors import UsageError
+from tests.maml_rl.algorithms.catalogue_names import OF_POLICIES
 
 
 def parse(*argv: str) -> SimpleNamespace:
@@ -80,7 +81,7 @@ def test_a_value_that_a_preset_says_stays_also_if_it_is_another_algorithm_s_defa
         assert parse(*arguments, "--algorithm", "reptile").inner_steps == 1
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", OF_POLICIES)
 def test_defaults_of_one_algorithm_are_not_values_of_another(write, name) -> None:
     write({"num_tasks": 7, "max_kl": 0.03})
     config = parse("--algorithm", name)
