@@ -7,10 +7,12 @@ from itertools import pairwise
 from torch import Tensor
 
 from maml_rl.envs import KeyedGenerator
-from maml_rl.models import derivatives
+from maml_rl.models import batch_norm_derivatives
 from maml_rl.models.batch_norm import batch_normalised
+from maml_rl.models.batch_norm_derivatives import Layers
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Categorical
+from maml_rl.models.linear_maps import LinearMap, identity
 from maml_rl.models.narrow_products import add_product, product
 from maml_rl.models.parameters import draw_weights, num_parameters, truncated_normal, unflatten, xavier
 
@@ -87,4 +89,17 @@ class BatchNormMlp:
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The classifiers around theta_M [M, P], at images [M, N, ...]."""
-        return derivatives.derivatives(self.at, theta_M, inputs)
+        return batch_norm_derivatives.derivatives(self, theta_M, inputs)
+
+    def layers_of(self, theta_M: Tensor) -> Layers:
+        """Weights [M, out, in] and shifts, the linear layer's weights and bias: views."""
+        parts = unflatten(self.parameter_shapes, theta_M)
+        return [(parts[weight].mT, parts[other][:, None]) for weight, other in self.layers]
+
+    def first_rows(self, inputs: Tensor) -> Tensor:
+        """Images [M, N, ...] as rows."""
+        return inputs.flatten(2)
+
+    def onward(self, block: int, h: Tensor, num_inputs: int) -> LinearMap:
+        """A row is an image throughout."""
+        return identity()

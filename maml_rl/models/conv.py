@@ -8,10 +8,12 @@ from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d
 
 from maml_rl.envs import KeyedGenerator
-from maml_rl.models import derivatives
+from maml_rl.models import batch_norm_derivatives
 from maml_rl.models.batch_norm import batch_normalised
+from maml_rl.models.batch_norm_derivatives import Layers
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Categorical
+from maml_rl.models.linear_maps import LinearMap, averaging, flattening, max_pooling, reshaping, windowing
 from maml_rl.models.narrow_products import add_product
 from maml_rl.models.parameters import draw_weights, num_parameters, unflatten, xavier
 
@@ -36,22 +38,28 @@ class ConvClassifier:
     output_std: float | None = None
 
     def __post_init__(self) -> None:
-        assert min(self.last_side) >= 1, "the image is large enough for its blocks"
+        assert min(self.sides[-1]) >= 1, "the image is large enough for its blocks"
 
     @property
-    def last_side(self) -> tuple[int, int]:
-        """Height and width behind the last block."""
-        _, height, width = self.image_shape
+    def stride(self) -> int:
+        """Of the convolutions."""
+        return 2 if self.halved_by == "stride" else 1
+
+    @property
+    def sides(self) -> list[tuple[int, int]]:
+        """Height and width before the first block, and behind each."""
+        sides = [self.image_shape[1:]]
         for _ in range(self.blocks):
+            height, width = sides[-1]
             up = self.halved_by == "stride"
-            height, width = (height + up) // 2, (width + up) // 2
-        return height, width
+            sides.append(((height + up) // 2, (width + up) // 2))
+        return sides
 
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter, in the order in which theta concatenates them."""
         shapes: dict[str, tuple[int, ...]] = {}
-        channels, height, width = (self.image_shape[0], *self.last_side)
+        channels, height, width = (self.image_shape[0], *self.sides[-1])
         for block in range(self.blocks):
             shapes |= {f"block{block}.weight": (self.filters, channels, 3, 3), f"block{block}.shift": (self.filters,)}
             channels = self.filters
@@ -90,7 +98,7 @@ class ConvClassifier:
         All of a task's images are normalised together: its result for one depends on the others.
         """
         parameters = unflatten(self.parameter_shapes, theta_M)
-        num_tasks, stride = len(theta_M), 2 if self.halved_by == "stride" else 1
+        num_tasks = len(theta_M)
         # One convolution for all tasks: the maps of each are a group of it.
         filters = [parameters[f"block{block}.weight"].flatten(0, 1) for block in range(self.blocks)]  # [M F, C, 3, 3]
         shifts = [parameters[name] for name in self.shifts]  # [M, F]
@@ -99,7 +107,7 @@ class ConvClassifier:
         def distribution(images: Tensor) -> Categorical:
             x = images.transpose(0, 1).flatten(1, 2)  # [N, M C, H, W]
             for each, shift in zip(filters, shifts, strict=True):
-                x = conv2d(x, each, stride=stride, padding=1, groups=num_tasks)
+                x = conv2d(x, each, stride=self.stride, padding=1, groups=num_tasks)
                 x = batch_normalised(x, shift).relu()
                 if self.halved_by == "max_pool":
                     x = max_pool2d(x, 2)
@@ -111,4 +119,30 @@ class ConvClassifier:
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The classifiers around theta_M [M, P], at images [M, N, C, H, W]."""
-        return derivatives.derivatives(self.at, theta_M, inputs)
+        return batch_norm_derivatives.derivatives(self, theta_M, inputs)
+
+    def layers_of(self, theta_M: Tensor) -> Layers:
+        """Filters [M, F, 3, 3, C] and shifts, the linear layer's weights and bias: views."""
+        parts = unflatten(self.parameter_shapes, theta_M)
+        *blocks, (weight, bias) = self.layers
+        filters = [(parts[name].movedim(2, 4), parts[shift][:, None]) for name, shift in blocks]
+        return [*filters, (parts[weight].mT, parts[bias][:, None])]
+
+    def first_rows(self, inputs: Tensor) -> Tensor:
+        """The windows of images [M, N, C, H, W]."""
+        return self._windows(0, inputs.shape[1]).times(inputs.movedim(2, 4))
+
+    def onward(self, block: int, h: Tensor, num_inputs: int) -> LinearMap:
+        """To the windows of the next block, or to the features."""
+        pooled, last = self.halved_by == "max_pool", self.sides[block + 1]
+        convolved = self.sides[block] if pooled else last
+        onward = reshaping((h.shape[1], self.filters), (num_inputs, *convolved, self.filters))
+        if pooled:
+            onward = onward.then(max_pooling(onward.times(h)))
+        if block + 1 < self.blocks:
+            return onward.then(self._windows(block + 1, num_inputs))
+        return onward.then(averaging(*last) if self.features == "mean" else flattening(*last))
+
+    def _windows(self, block: int, num_inputs: int) -> LinearMap:
+        channels = self.filters if block else self.image_shape[0]
+        return windowing((num_inputs, *self.sides[block], channels), self.stride)
