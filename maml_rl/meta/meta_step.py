@@ -78,8 +78,7 @@ def meta_step(
     if options.outer_step == "adam":
         at = meta_gradient(problem, path, inner, outer_loss)
         point, moments = adam_step(point, moving * at.gradient, state, options.meta_lr)
-        kl = {"inner_kl": inner_kl(problem, path)} if inner.steps else {}
-        return point, moments, {"loss": at.loss, **kl}
+        return point, moments, {"loss": at.loss}
     step, metrics = trust_region(problem, point, path, inner, outer_loss, options, moving)
     return step.theta, {}, metrics
 
