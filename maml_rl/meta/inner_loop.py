@@ -93,4 +93,4 @@ def task_gradients(model: Model, theta_M: Tensor, batch: Batch, loss: Loss) -> T
         part = batch.rows(chunk)
         return model.derivatives(theta_M[chunk].detach(), part.inputs).gradient(lambda d: loss(d, part))
 
-    return torch.cat(parallel_map(gradients, task_chunks(batch)))
+    return torch.cat(parallel_map(gradients, task_chunks(batch, rows_per_step=model.rows_per_input)))

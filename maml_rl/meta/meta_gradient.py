@@ -45,7 +45,8 @@ def meta_gradient(problem: Problem, path: Path, inner: Inner, outer_loss: OuterL
             filled = [torch.zeros_like(part) if gradient is None else gradient for gradient, part in parts]
             cotangents.append(None if unused else at.backward(with_parts(head, filled)))
         adapted[tasks.start] = around.at[-1].distribution
-        return torch.cat([loss.detach()[:, None], around.pull_back(cotangents)], dim=1)
+        sums = [each.sum(dim=0, dtype=torch.float64) for each in (loss.detach()[:, None], around.pull_back(cotangents))]
+        return torch.cat(sums)[None]
 
     loss, gradient = problem.mean(loss_and_gradient, path.batches[-1]).tensor_split([1])
     return MetaGradient(float(loss), gradient.to(path.thetas_M[0].dtype), adapted)

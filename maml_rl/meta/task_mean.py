@@ -27,6 +27,7 @@ class TaskMean:
 
     all_tasks: int
     all_sum: Callable[[Tensor], Tensor] = lambda part: part  # the sum of a tensor over all ranks
+    rows_per_step: int = 1  # as of `task_chunks`
 
     def __call__(self, function: Callable[[slice], Tensor], batch: Weighted, rows: int | None = None) -> Tensor:
         """The mean [...] of a function that gives some tasks' values [m, ...], or their sum [1, ...]: float64.
@@ -36,16 +37,20 @@ class TaskMean:
         In float32 the last bits would depend on how the tasks are divided, and whole runs on them: 7 half-cheetahs
         in 1 and 2 processes differed by 3 % of the parameters' norm after three iterations. In float64 by nothing.
         """
-        sums = parallel_map(lambda tasks: function(tasks).sum(dim=0, dtype=torch.float64), task_chunks(batch, rows))
+        chunks = task_chunks(batch, rows, self.rows_per_step)
+        sums = parallel_map(lambda tasks: function(tasks).sum(dim=0, dtype=torch.float64), chunks)
         return self.all_sum(torch.stack(sums).sum(dim=0)) / self.all_tasks
 
 
-def task_chunks(batch: Weighted, rows: int | None = None) -> Iterator[slice]:
+def task_chunks(batch: Weighted, rows: int | None = None, rows_per_step: int = 1) -> Iterator[slice]:
     """Slices of the tasks to be worked on at once: as many as stay in the caches on a CPU, all of them on a GPU.
 
-    rows: steps that a chunk has at most on a CPU, unless a single task has more; None for CACHE_ROWS.
+    rows: that a chunk has at most on a CPU, unless a single task has more; None for CACHE_ROWS. rows_per_step: a step
+    or example is that many of them.
     """
     num_tasks, num_steps = batch.weights.shape
-    size = max(1, (rows or CACHE_ROWS) // num_steps) if batch.weights.device.type == "cpu" else num_tasks
+    size = (
+        max(1, (rows or CACHE_ROWS) // (num_steps * rows_per_step)) if batch.weights.device.type == "cpu" else num_tasks
+    )
     for first in range(0, num_tasks, size):
         yield slice(first, first + size)

@@ -59,6 +59,11 @@ class BatchNormMlp:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """By the weights: those of all tasks, for few images each, take more of the caches than the images."""
+        return max(1, self.num_parameters // 5000)
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: random weights as of `init_std`, zero shifts and biases."""
 

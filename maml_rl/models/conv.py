@@ -82,6 +82,16 @@ class ConvClassifier:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """By the numbers of all hidden maps.
+
+        By 350: 8 tasks of 5 pictures at once, as the defaults then have it, took 0.87 of the time of all 32, and of 20
+        classes with 5 pictures each one task at once 0.59 of that of 8.
+        """
+        maps = self.sides[1:] if self.halved_by == "stride" else self.sides[:-1]
+        return max(1, self.filters * sum(height * width for height, width in maps) // 350)
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: Xavier-uniform filters, output weights as of `output_std`, zero shifts and biases."""
 

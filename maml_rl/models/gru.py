@@ -74,6 +74,11 @@ class GruPolicy:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """An input is one row of each layer."""
+        return 1
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: Xavier-uniform weights, in the GRU those of each gate, zero biases, `init_log_std`.
 

@@ -26,6 +26,11 @@ class Model(Protocol):
         ...
 
     @property
+    def rows_per_input(self) -> int:
+        """The rows of a matrix of 100 columns that take as much of a core's caches as one input on its way."""
+        ...
+
+    @property
     def layers(self) -> Sequence[Sequence[str]]:
         """The names of each layer's parameters, from the inputs to the output. A parameter may be of none."""
         ...

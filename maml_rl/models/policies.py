@@ -61,6 +61,11 @@ class MlpPolicy:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """An input is one row of each layer."""
+        return 1
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: Xavier-uniform weights, zero biases, `init_log_std`.
 

@@ -43,6 +43,11 @@ class MlpRegressor:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """An input is one row of each layer."""
+        return 1
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: random weights, zero biases."""
 

@@ -110,7 +110,7 @@ class DataSetting:
             config.train_shots or config.shots,
             config.queries or config.shots,
             self.algorithm.trained_steps,
-            TaskMean(config.num_tasks, self.ranks.sum),
+            TaskMean(config.num_tasks, self.ranks.sum, self.model.rows_per_input),
             keyed(Purpose.ALGORITHM, draws.seed, draws.iteration).streams(1)[0],
             draws.iteration / max(1, config.iterations),
             Stopwatch(announce),

@@ -79,7 +79,8 @@ class Episodes:
         return support.chosen(minibatch(self.draws, self.num_tasks, num_examples, self.inner_batch, k))
 
     def _check_finite(self, theta_M: Tensor, k: int) -> None:
-        broken = (~theta_M.isfinite().all(dim=1)).nonzero()[:, 0].tolist()
+        # 0 times a number that is not finite is NaN: one pass, where `isfinite` takes five.
+        broken = (0 * theta_M).sum(dim=1).isnan().nonzero()[:, 0].tolist()
         if broken:
             number, task = self.draws.first_task + broken[0] + 1, self.data.describe(self.tasks[broken[0]])
             advice = "lower --inner-lr" if k else "its parameters are no model"

@@ -9,18 +9,22 @@ from maml_rl.models.distributions import Distribution, with_parts
 
 
 @torch.no_grad()
-def predicted(actor: Actor, support_inputs: Tensor, query_inputs: Tensor, transductive: bool) -> Distribution:
+def predicted(
+    actor: Actor, support_inputs: Tensor, query_inputs: Tensor, transductive: bool, rows_per_input: int = 1
+) -> Distribution:
     """The distributions [M, Q, A] of each task's queries, by the models of M tasks.
 
     support_inputs: [M, S, ...]. query_inputs: [M, Q, ...]. transductive: whether a model that normalises a batch takes
     all of a task's queries as one. If not, each is in a batch with the support set, and its prediction depends on no
-    other query (Nichol et al. 2018). Other models predict the same both ways. The work is done on the caller's thread.
+    other query (Nichol et al. 2018). Other models predict the same both ways. rows_per_input: as of a `Model`.
+    The work is done on the caller's thread.
     """
     if transductive:
         return actor(query_inputs, None)[0]
     M, Q = query_inputs.shape[:2]
     # To the model a pair of a task and one of its queries is a task. Chunks of them bound the memory.
-    pairs = torch.arange(M * Q, device=query_inputs.device).split(max(1, CACHE_ROWS // (support_inputs.shape[1] + 1)))
+    rows = (support_inputs.shape[1] + 1) * rows_per_input
+    pairs = torch.arange(M * Q, device=query_inputs.device).split(max(1, CACHE_ROWS // rows))
 
     def of_the_query(pair: Tensor) -> Distribution:
         task, query = pair // Q, pair % Q
