@@ -216,7 +216,13 @@ def _run(model: Network, theta_M: Tensor, inputs: Tensor) -> _Network:
 
 
 def _layers(model: Network, theta_M: Tensor) -> Layers:
-    return [(W.flatten(2), s) for W, s in model.layers_of(theta_M.detach())]
+    num_tasks = len(theta_M)
+    if (
+        theta_M.stride(0) == 0
+    ):  # one theta for all tasks, as before the first inner step: its weights stay in the caches
+        theta_M = theta_M[:1]
+    layers = [(W.flatten(2), s) for W, s in model.layers_of(theta_M.detach())]
+    return [(W.expand(num_tasks, -1, -1), s.expand(num_tasks, -1, -1)) for W, s in layers]
 
 
 def _flat(model: Network, layers: Layers) -> Tensor:

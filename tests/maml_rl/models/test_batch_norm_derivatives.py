@@ -54,6 +54,16 @@ def test_they_are_autograd_s(model, dtype, tolerance) -> None:
         torch.testing.assert_close(by_hand[name], wanted, rtol=tolerance, atol=tolerance * scale, msg=name)
 
 
+def test_of_one_theta_for_all_tasks_they_are_those_of_copies(model) -> None:
+    shared, images = drawn(1, model.num_parameters, seed=0).expand(M, -1), drawn(M, N, *SHAPE, seed=1)
+    directions = drawn(M, model.num_parameters, seed=2), drawn(M, N, 4, seed=3)
+    of_shared, of_copies = (
+        all_products(model.derivatives(theta_M, images), *directions) for theta_M in (shared, shared.clone())
+    )
+    for name, wanted in of_copies.items():
+        torch.testing.assert_close(of_shared[name], wanted, msg=name)
+
+
 @pytest.mark.parametrize("model", [ConvClassifier(5), BatchNormMlp(5)], ids=["conv", "mlp"])
 def test_the_last_bits_of_a_task_do_not_depend_on_the_tasks_beside_it(model) -> None:
     """At the published sizes: runs then do not depend on the number of ranks, whose shares begin at other tasks."""
