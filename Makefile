@@ -30,7 +30,7 @@ lint: setup
 	$(BIN)/pyright
 
 bench: setup
-	@for name in sampling outer_step iteration scaling distributed worlds; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
+	@for name in sampling outer_step iteration omniglot scaling distributed worlds; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
 	$(BIN)/python -m benchmarks.time_to_score --env navigation-2d --score -11.7 $(ARGS)
 	$(BIN)/python -m benchmarks.time_to_score --env halfcheetah-dir --score 293.2 $(ARGS)
 

@@ -20,6 +20,7 @@ TINY = {
     "scaling": "--env navigation-2d --tasks 2 --iterations 1",
     "worlds": "--worlds 4 --horizon 5 --repeats 1",
     "meta_gradient_variance": "--env bandit --iterations 1 --tasks 2 --episodes 2 --draws 3",
+    "omniglot": "--num-tasks 2 --filters 4 --repeats 1",
     "distributed": "--env navigation-2d --num-tasks 2 --iterations 1 --ranks 1",
 }
 
