@@ -1,8 +1,9 @@
 """The inner loop: gradient steps from theta to one adapted model per task. Everything that adapts uses it."""
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor
 
 from maml_rl.machine.threads import parallel_map
 from maml_rl.meta.problem import Batch, Loss, Problem
-from maml_rl.meta.task_mean import task_chunks
+from maml_rl.meta.task_mean import CACHE_ROWS, task_chunks
+from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.model import Model
 from maml_rl.schema.bounds import Count, Within
+
+KEPT_ROWS = 8 * CACHE_ROWS  # of all tasks: their derivatives then take some 100 MB, and policies' less
 
 
 @dataclass(frozen=True)
@@ -64,33 +68,62 @@ class Path:
 
     thetas_M: Sequence[Tensor]  # K + 1 times [M, P], before each inner step and after the last
     batches: Sequence[Batch]  # K + 1, the k-th drawn with the k-th of these; or K, if nothing is drawn in the end
+    # The models' derivatives before an inner step, by its number and the first and the last of a chunk of tasks. Small
+    # ones are kept for the meta-gradient, which takes them out.
+    kept: dict[tuple[int, int, int], Derivatives] = field(default_factory=dict)
 
 
 def inner_loop(problem: Problem, theta: Tensor, inner: Inner) -> Path:
     """Draw a batch and take a step, `inner.steps` times, and draw the last batch. theta: [P]."""
-    path = descent(problem, theta, inner)
-    return Path(path.thetas_M, [*path.batches, problem.draw(path.thetas_M[-1], inner.steps)])
+    path = descent(problem, theta, inner, keep=True)
+    return Path(path.thetas_M, [*path.batches, problem.draw(path.thetas_M[-1], inner.steps)], path.kept)
 
 
-def descent(problem: Problem, theta: Tensor, inner: Inner) -> Path:
-    """`inner_loop` without the last batch: K batches lead to K + 1 models."""
+def descent(problem: Problem, theta: Tensor, inner: Inner, keep: bool = False) -> Path:
+    """`inner_loop` without the last batch: K batches lead to K + 1 models. keep: derivatives, if they are small."""
     thetas_M, batches = [theta.expand(problem.num_tasks, -1)], []
+    kept: dict[tuple[int, int, int], Derivatives] = {}
     for k in range(inner.steps):
         batches.append(problem.draw(thetas_M[-1], k))
-        thetas_M.append(inner_step(problem.model, thetas_M[-1], batches[-1], inner.loss, inner.alpha))
-    return Path(thetas_M, batches)
+        keeping = partial(_keep, kept, k) if keep and _is_small(problem.model, batches[-1]) else None
+        thetas_M.append(inner_step(problem.model, thetas_M[-1], batches[-1], inner.loss, inner.alpha, keeping))
+    return Path(thetas_M, batches, kept)
 
 
-def inner_step(model: Model, theta_M: Tensor, batch: Batch, loss: Loss, alpha: float | Tensor) -> Tensor:
-    """theta_M - alpha * grad L_i(theta_i) for every task: [M, P], detached."""
-    return theta_M.detach() - alpha * task_gradients(model, theta_M, batch, loss)
+def _is_small(model: Model, batch: Batch) -> bool:
+    return batch.weights.numel() * model.rows_per_input <= KEPT_ROWS
 
 
-def task_gradients(model: Model, theta_M: Tensor, batch: Batch, loss: Loss) -> Tensor:
-    """grad L_i(theta_i) for every task: [M, P], detached."""
+def _keep(kept: dict[tuple[int, int, int], Derivatives], k: int, chunk: slice, at: Derivatives) -> None:
+    kept[k, chunk.start, chunk.stop] = at
+
+
+def inner_step(
+    model: Model,
+    theta_M: Tensor,
+    batch: Batch,
+    loss: Loss,
+    alpha: float | Tensor,
+    keep: Callable[[slice, Derivatives], None] | None = None,
+) -> Tensor:
+    """theta_M - alpha * grad L_i(theta_i) for every task: [M, P], detached. keep: as of `task_gradients`."""
+    return theta_M.detach() - alpha * task_gradients(model, theta_M, batch, loss, keep)
+
+
+def task_gradients(
+    model: Model,
+    theta_M: Tensor,
+    batch: Batch,
+    loss: Loss,
+    keep: Callable[[slice, Derivatives], None] | None = None,
+) -> Tensor:
+    """grad L_i(theta_i) for every task: [M, P], detached. keep: given the derivatives of each chunk of tasks."""
 
     def gradients(chunk: slice) -> Tensor:
         part = batch.rows(chunk)
-        return model.derivatives(theta_M[chunk].detach(), part.inputs).gradient(lambda d: loss(d, part))
+        at = model.derivatives(theta_M[chunk].detach(), part.inputs)
+        if keep:
+            keep(chunk, at)
+        return at.gradient(lambda d: loss(d, part))
 
     return torch.cat(parallel_map(gradients, task_chunks(batch, rows_per_step=model.rows_per_input)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -65,9 +66,16 @@ class Linearisation:
         return last.backward(with_parts(distribution, [(weights * i).sum_to_size(of.shape) for i, of in parts]))
 
 
-def linearise(model: Model, thetas_M: Sequence[Tensor], batches: Sequence[Batch], inner: Inner) -> Linearisation:
-    """thetas_M: [m, P] before each inner step and after the last. batches: as many."""
-    at = [model.derivatives(theta_M, batch.inputs) for theta_M, batch in zip(thetas_M, batches, strict=True)]
+def linearise(
+    model: Model,
+    thetas_M: Sequence[Tensor],
+    batches: Sequence[Batch],
+    inner: Inner,
+    kept: Sequence[Derivatives | None] = (),
+) -> Linearisation:
+    """thetas_M: [m, P] before each inner step and after the last. batches: as many. kept: derivatives there, if any."""
+    given = zip_longest(thetas_M, batches, kept)
+    at = [of or model.derivatives(theta_M, batch.inputs) for theta_M, batch, of in given]
     steps = list(zip(at[:-1], batches[:-1], strict=True))
     losses = [(each, lambda d, batch=batch: inner.loss(d, batch)) for each, batch in steps]
     hessians = [] if inner.first_order else [each.hessian(loss) for each, loss in losses]

@@ -32,7 +32,8 @@ def meta_gradient(problem: Problem, path: Path, inner: Inner, outer_loss: OuterL
 
     def loss_and_gradient(tasks: slice) -> Tensor:
         batches = [batch.rows(tasks) for batch in path.batches]
-        around = linearise(problem.model, [theta_M[tasks] for theta_M in path.thetas_M], batches, inner)
+        kept = [path.kept.pop((k, tasks.start, tasks.stop), None) for k in range(inner.steps)]
+        around = linearise(problem.model, [theta_M[tasks] for theta_M in path.thetas_M], batches, inner, kept)
         heads = [leaves(at.distribution) for at in around.at]
         with torch.enable_grad():
             loss = outer_loss(heads, batches)

@@ -9,11 +9,11 @@ from torch import Tensor
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models import batch_norm_derivatives
 from maml_rl.models.batch_norm import batch_normalised
-from maml_rl.models.batch_norm_derivatives import Layers
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Categorical
 from maml_rl.models.linear_maps import LinearMap, identity
 from maml_rl.models.narrow_products import add_product, product
+from maml_rl.models.normalised_blocks import Layers
 from maml_rl.models.parameters import draw_weights, num_parameters, truncated_normal, unflatten, xavier
 
 

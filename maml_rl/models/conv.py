@@ -10,11 +10,11 @@ from torch.nn.functional import conv2d, max_pool2d
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models import batch_norm_derivatives
 from maml_rl.models.batch_norm import batch_normalised
-from maml_rl.models.batch_norm_derivatives import Layers
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Categorical
 from maml_rl.models.linear_maps import LinearMap, averaging, flattening, max_pooling, reshaping, windowing
 from maml_rl.models.narrow_products import add_product
+from maml_rl.models.normalised_blocks import Layers
 from maml_rl.models.parameters import draw_weights, num_parameters, unflatten, xavier
 
 

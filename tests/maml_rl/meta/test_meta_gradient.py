@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
+from maml_rl.meta import inner_loop as inner_loop_module
 from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_gradient import meta_gradient
 from maml_rl.meta.meta_objective import meta_objective
@@ -64,6 +65,20 @@ def test_is_autograd_through_everything(name: str, steps: int, first_order: bool
     (expected,) = torch.autograd.grad(loss, leaf)
     assert result.loss == pytest.approx(float(loss.detach()), rel=1e-12)
     torch.testing.assert_close(result.gradient, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_derivatives_that_are_kept_are_those_computed_anew(name: str, monkeypatch) -> None:
+    problem, theta = given(name, 2), 0.5 * drawn(MODELS[name].num_parameters, seed=3)
+    inner, results = Inner(negative_log_likelihood, 0.4, 2), []
+    for rows in (inner_loop_module.KEPT_ROWS, 0):
+        monkeypatch.setattr(inner_loop_module, "KEPT_ROWS", rows)
+        path = inner_loop(problem, theta, inner)
+        assert len(path.kept) == (2 if rows else 0)
+        results += [meta_gradient(problem, path, inner, of_the_last) for _ in range(2)]
+        assert not path.kept  # the second time all are computed anew
+    for other in results[1:]:
+        assert other.loss == results[0].loss
+        assert torch.equal(other.gradient, results[0].gradient)
 
 
 def test_leaves_shifts_out_of_the_inner_loop_and_not_out_of_the_outer_step() -> None:
