@@ -68,7 +68,7 @@ def _page(result: ModelResult, options: Options) -> Figure:
     assert isinstance(data, FewShot), "classifications are of pictures"
     config, last = result.setting.config, actors[-1]
     seen, asked = (each.inputs.to(last.theta_M) for each in (support, query))
-    distribution = predicted(last, seen, asked, config.transductive)
+    distribution = predicted(last, seen, asked, config.transductive, episodes.model.rows_per_input)
     probabilities = distribution[0].softmax(dim=-1).cpu().numpy()  # [V, Q, ways], of the logits
     shape = data.input_shape
     # Ink is dark on paper, as Omniglot's; a grey photograph is drawn as it is.

@@ -79,7 +79,7 @@ class MetaModel:
         transductive = self.config.transductive or self.support is None
         problem = _problem(self, support, queries.new_zeros(len(support), 1), self.gradient_steps)
         actor = next(iter(make_algorithm(self.config).adapt(self.state, problem, 0, self.gradient_steps)))
-        return predicted(actor, support[None], queries[None], transductive)
+        return predicted(actor, support[None], queries[None], transductive, self.model.rows_per_input)
 
 
 @dataclass(frozen=True)

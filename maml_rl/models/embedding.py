@@ -77,6 +77,13 @@ class ConvEmbedding:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """By the numbers of all hidden maps, as of `maml_rl.models.conv.ConvClassifier`."""
+        _, height, width = self.image_shape
+        places = sum((height >> block) * (width >> block) for block in range(self.blocks))
+        return max(1, self.filters * places // 350)
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: Xavier-uniform filters, scales and variances 1, shifts and means 0."""
         parts: list[Tensor] = []

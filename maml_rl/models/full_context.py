@@ -55,6 +55,11 @@ class FullContext:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """As of the embedding."""
+        return self.embedding.rows_per_input
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: the embedding's, Xavier-uniform weights, zero biases."""
         lstms = draw_weights(self.lstm_shapes, lambda name, shape: xavier(shape, generator))

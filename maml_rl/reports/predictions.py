@@ -43,7 +43,7 @@ def adapt_and_predict(
         theta_M = actor.theta_M
         support, query = (each.to(theta_M.device, theta_M.dtype) for each in episodes.sets)
         with torch.no_grad():
-            distribution = predicted(actor, support.inputs, query.inputs, transductive)
+            distribution = predicted(actor, support.inputs, query.inputs, transductive, episodes.model.rows_per_input)
         seen(k, distribution)
         right = accuracy(distribution, query) if episodes.data.classifies else theta_M.new_empty(0)
         measured.append((episodes.loss(distribution, query), right))
