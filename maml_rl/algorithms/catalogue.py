@@ -18,6 +18,7 @@ from maml_rl.algorithms.promp import Promp, PrompOptions
 from maml_rl.algorithms.prototypical import Prototypical, PrototypicalOptions
 from maml_rl.algorithms.reptile import Reptile, ReptileOptions
 from maml_rl.algorithms.rl2 import Rl2, Rl2Options, with_gru
+from maml_rl.algorithms.statistician import NeuralStatistician, StatisticianOptions, with_networks
 from maml_rl.envs import Family, OracleFamily, TrialFamily
 from maml_rl.meta.algorithm import Algorithm
 from maml_rl.models.embedding import embedding_of
@@ -90,6 +91,18 @@ ALGORITHMS: dict[str, Entry] = {
         "embeddings: attention over the support set",
         "Vinyals et al. 2016",
         model=with_context_of_support,
+        sides=("data",),
+        step="look",
+        step_size="--meta-lr",
+        evaluation_steps=None,
+        any_ways=True,
+    ),
+    "statistician": Entry(
+        NeuralStatistician,
+        StatisticianOptions,
+        "models sets of pictures: the least divergence",
+        "Edwards & Storkey 2017",
+        model=with_networks,
         sides=("data",),
         step="look",
         step_size="--meta-lr",

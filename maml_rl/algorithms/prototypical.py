@@ -12,7 +12,7 @@ from maml_rl.meta.problem import Problem
 from maml_rl.meta.shared_step import SharedStepOptions
 from maml_rl.models.distributions import Categorical
 from maml_rl.models.model import Model
-from maml_rl.supervised.comparison import comparison_step, looks_at_support
+from maml_rl.supervised.comparison import class_means, comparison_step, looks_at_support
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,6 @@ def by_distance(theta_M: Tensor, known: Tensor, targets: Tensor, asked: Tensor) 
 
     theta_M: has no part in it. known: [M, S, D]. targets: [M, S, ways], one-hot. asked: [M, Q, D].
     """
-    prototypes = (targets / targets.sum(dim=1, keepdim=True).clamp(min=1)).transpose(1, 2) @ known  # [M, ways, D]
+    prototypes = class_means(known, targets)  # [M, ways, D]
     cross = asked @ prototypes.transpose(1, 2)
     return Categorical(2 * cross - asked.square().sum(2, keepdim=True) - prototypes.square().sum(2)[:, None])

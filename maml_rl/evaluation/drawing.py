@@ -1,15 +1,21 @@
 """Figures of an evaluation's first tasks: waves and what was predicted of them, pages of pictures."""
 
+import dataclasses
+from math import ceil
+
 import torch
 from matplotlib.figure import Figure
 
+from maml_rl.algorithms.statistician import sampled
 from maml_rl.evaluation.models import ModelResult
 from maml_rl.evaluation.options import Options
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.meta.algorithm import Actor
+from maml_rl.models.statistician import Statistician
 from maml_rl.options.parts import choose_device
 from maml_rl.reports.canvas import picture
 from maml_rl.reports.episode_page import Episode, episode_page
+from maml_rl.reports.sampled_page import MAX_SETS, SAMPLES, SampledSet, sampled_page
 from maml_rl.reports.wave_figure import Wave, wave_figure
 from maml_rl.supervised.episodes import Episodes
 from maml_rl.supervised.few_shot import FewShot
@@ -22,9 +28,15 @@ GRID = 200  # places at which a wave is drawn
 
 
 def draw(result: ModelResult, options: Options) -> bytes:
-    """The figure of the first tasks of an evaluation: waves, or a page of pictures. Its kind is that of the file."""
+    """The figure of the first tasks of an evaluation: waves, a page of pictures, or of samples if the model has some.
+
+    Its kind is that of the file. Raises UsageError for what a page cannot hold.
+    """
     assert options.figure
-    drawn = _page(result, options) if result.setting.data.classifies else _waves(result, options)
+    if isinstance(result.setting.model, Statistician):
+        drawn = _samples(result, options, result.setting.model)
+    else:
+        drawn = _page(result, options) if result.setting.data.classifies else _waves(result, options)
     return picture(drawn, options.figure.suffix[1:].lower())
 
 
@@ -70,9 +82,7 @@ def _page(result: ModelResult, options: Options) -> Figure:
     seen, asked = (each.inputs.to(last.theta_M) for each in (support, query))
     distribution = predicted(last, seen, asked, config.transductive, episodes.model.rows_per_input)
     probabilities = distribution[0].softmax(dim=-1).cpu().numpy()  # [V, Q, ways], of the logits
-    shape = data.input_shape
-    # Ink is dark on paper, as Omniglot's; a grey photograph is drawn as it is.
-    channels = 3 if config.data != "omniglot" and shape[0] == 1 else shape[0]
+    shape, channels = data.input_shape, _channels(result)
     pages = [
         Episode(
             support.inputs[i].reshape(config.ways, -1, *shape).expand(-1, -1, channels, -1, -1).numpy(),
@@ -85,3 +95,34 @@ def _page(result: ModelResult, options: Options) -> Figure:
         for i, task in enumerate(episodes.tasks)
     ]
     return episode_page(pages, f"{result.name}: new tasks after {len(actors) - 1} gradient steps")
+
+
+def _samples(result: ModelResult, options: Options, model: Statistician) -> Figure:
+    """Of the first classes as many pictures as a set of training has, and samples conditioned on them."""
+    setting, config = result.setting, result.setting.config
+    shots = config.train_shots or config.shots
+    setting.data.check(options.split or "test", shots, 1)
+    draws = Draws(Purpose.EVALUATION_EPISODES, options.seed)
+    episodes = setting.test_problem(result.tasks[: ceil(MAX_SETS / config.ways)], draws, 1)
+    episodes = dataclasses.replace(episodes, shots=shots, queries=1)
+    data = episodes.data
+    assert isinstance(data, FewShot), "a statistician models pictures"
+    theta = result.meta_model.state["theta"].to(choose_device(options.device))
+    support = episodes.draw(theta[None], 0)
+    noise = draws.phase().child().normal(len(support.inputs), data.ways, SAMPLES, model.latent_size).to(theta)
+    with torch.no_grad():
+        samples = sampled(model.networks(theta.expand(len(noise), -1)), support, noise).flatten(0, 1)  # [V ways, ...]
+    channels = _channels(result)
+    given = support.inputs.reshape(-1, shots, *data.input_shape).expand(-1, -1, channels, -1, -1).cpu().numpy()
+    samples = samples.expand(-1, -1, channels, -1, -1).cpu().numpy()
+    sets = [
+        SampledSet(given[i], samples[i], data.pictures.name(number))
+        for i, number in enumerate(episodes.tasks.long().flatten().tolist()[:MAX_SETS])
+    ]
+    return sampled_page(sets, f"{result.name}: new classes, samples conditioned on {shots} pictures of each")
+
+
+def _channels(result: ModelResult) -> int:
+    """Of pictures as they are drawn: ink is dark on paper, as Omniglot's; a grey photograph is drawn as it is."""
+    channels = result.setting.data.input_shape[0]
+    return 3 if result.setting.config.data != "omniglot" and channels == 1 else channels

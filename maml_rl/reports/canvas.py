@@ -2,8 +2,11 @@
 
 import io
 import warnings
+from math import ceil
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -39,6 +42,22 @@ def as_text(name: str, most: int = MAX_NAME) -> str:
     name = one_line(name)
     name = name if len(name) <= most else f"{name[: most // 2]} ... {name[-most // 2 :]}"
     return f"\N{ZERO WIDTH SPACE}{name}" if name[:1] in ("", "_") else name
+
+
+def draw_pictures(axes: Axes, pictures: np.ndarray, left: float, top: float, size: float) -> None:
+    """A grid of pictures [rows, columns, C, H, W] with grey lines around each. size: of a picture, inches.
+
+    Values from 0 to 1: of 1 channel ink, of 3 RGB. axes: in inches, from the top.
+    """
+    rows, columns, channels, height, width = pictures.shape
+    values = np.moveaxis(pictures.clip(0, 1), 2, -1)
+    gap = ceil(max(height, width) / 40)
+    side = max(height, width) + 2 * gap
+    grid = np.full((rows, columns, side, side, 3), 0.85, np.float32)
+    y, x = (side - height) // 2, (side - width) // 2
+    grid[:, :, y : y + height, x : x + width] = values if channels == 3 else 1 - values  # ink on paper
+    image = grid.swapaxes(1, 2).reshape(rows * side, columns * side, 3)
+    axes.imshow(image, extent=(left, left + columns * size, top + rows * size, top), aspect="auto")
 
 
 def picture(drawn: Figure, suffix: str) -> bytes:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox, TransformedBbox
 
-from maml_rl.reports.canvas import COLOURS, FONT_SIZE, PLAIN_TEXT, as_text, blank, check_number
+from maml_rl.reports.canvas import COLOURS, FONT_SIZE, PLAIN_TEXT, as_text, blank, check_number, draw_pictures
 from maml_rl.schema.errors import UsageError
 
 MAX_EPISODES, MAX_WAYS = 4, 20
@@ -89,7 +89,7 @@ def _draw_support(axes: Axes, episode: Episode, number: int, top: float, left: f
     for way in range(ways):
         axes.text(MARGIN + (way + 0.5) * size, top + HEADING, str(way), fontsize=FONT_SIZE - 1, ha="center", va="top")
     below = top + HEADING + NUMBERS
-    _draw_pictures(axes, episode.support[:, :SHOTS].swapaxes(0, 1), MARGIN, below, size)
+    draw_pictures(axes, episode.support[:, :SHOTS].swapaxes(0, 1), MARGIN, below, size)
     first = below + min(SHOTS, shots) * size + LINE
     rows = _name_rows(episode, left)
     for way, name in enumerate(episode.names):
@@ -108,22 +108,9 @@ def _draw_queries(axes: Axes, episode: Episode, left: float, top: float) -> None
     for place, q in enumerate(chosen):
         x = left + place % QUERY_COLUMNS * QUERY_WIDTH + (QUERY_WIDTH - PICTURE) / 2
         y = top + HEADING + place // QUERY_COLUMNS * QUERY_HEIGHT
-        _draw_pictures(axes, episode.queries[None, q : q + 1], x, y, PICTURE)
+        draw_pictures(axes, episode.queries[None, q : q + 1], x, y, PICTURE)
         colour = RIGHT if right[q] else WRONG
         axes.add_patch(Rectangle((x, y), PICTURE, PICTURE, fill=False, edgecolor=colour, linewidth=4))
         words = f"{episode.predicted[q]}" if right[q] else f"{episode.predicted[q]}, not {episode.labels[q]}"
         words += f"\n{episode.probabilities[q, episode.predicted[q]]:.2f}"
         axes.text(x + PICTURE / 2, y + PICTURE + 0.08, words, fontsize=FONT_SIZE - 1, ha="center", va="top")
-
-
-def _draw_pictures(axes: Axes, pictures: np.ndarray, left: float, top: float, size: float) -> None:
-    """A grid of pictures [rows, columns, C, H, W] with grey lines around each. size: of a picture, inches."""
-    rows, columns, channels, height, width = pictures.shape
-    values = np.moveaxis(pictures.clip(0, 1), 2, -1)
-    gap = ceil(max(height, width) / 40)
-    side = max(height, width) + 2 * gap
-    grid = np.full((rows, columns, side, side, 3), 0.85, np.float32)
-    y, x = (side - height) // 2, (side - width) // 2
-    grid[:, :, y : y + height, x : x + width] = values if channels == 3 else 1 - values  # ink on paper
-    image = grid.swapaxes(1, 2).reshape(rows * side, columns * side, 3)
-    axes.imshow(image, extent=(left, left + columns * size, top + rows * size, top), aspect="auto")

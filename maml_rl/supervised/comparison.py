@@ -20,13 +20,17 @@ Compare = Callable[[Tensor, Tensor, Tensor, Tensor], Categorical]
 MOMENTUM = 0.1  # of the moving averages of statistics: PyTorch's
 
 
-class Embedding(Model, Protocol):
-    """A model whose results are embeddings, and which keeps statistics of its batches in theta."""
+class Normalised(Model, Protocol):
+    """A model that keeps statistics of its batches in theta."""
 
     @property
     def statistics(self) -> list[str]:
         """The parameters that are moving averages."""
         ...
+
+
+class Embedding(Normalised, Protocol):
+    """One whose results are embeddings."""
 
     def learning(self, theta_M: Tensor) -> Callable[[Tensor], tuple[Point, Tensor]]:
         """Embeddings by the statistics of the inputs themselves, and these statistics [M, S]."""
@@ -101,7 +105,17 @@ def comparison_step(
 
     with problem.watch("outer"):
         step = shared_step(problem, state, loss, query, options)
-        kept = chosen_parameters(model, model.statistics, theta).bool()
-        moved = step.theta.clone()
-        moved[kept] = theta[kept].lerp(step.beside.to(theta.dtype), MOMENTUM)
+        moved = with_statistics(model, theta, step.theta, step.beside)
     return {"theta": moved, **step.moments}, {"loss": step.loss}
+
+
+def with_statistics(model: Normalised, theta: Tensor, moved: Tensor, statistics: Tensor) -> Tensor:
+    """The parameters `moved` [P] with moving averages that have gone on from those of theta [P] by statistics [S]."""
+    kept, after = chosen_parameters(model, model.statistics, theta).bool(), moved.clone()
+    after[kept] = theta[kept].lerp(statistics.to(theta.dtype), MOMENTUM)
+    return after
+
+
+def class_means(known: Tensor, targets: Tensor) -> Tensor:
+    """The means [M, ways, D] of each class's embeddings. known: [M, S, D]. targets: [M, S, ways], one-hot."""
+    return (targets / targets.sum(dim=1, keepdim=True).clamp(min=1)).transpose(1, 2) @ known
