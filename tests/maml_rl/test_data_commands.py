@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 
 import maml_rl
 from maml_rl import evaluate, plot, train
+from maml_rl.reports.sampled_page import sampled_page
+from maml_rl.supervised.omniglot import omniglot
 from tests.maml_rl.coloured_pictures import coloured
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +46,11 @@ ALGORITHMS = {
     "reptile": ["--inner-optimiser", "adam", "--inner-batch", "4", "--eval-inner-batch", "3", "--train-shots", "3"],
     "pretrain": [],
 }
-OF_PICTURES = {"prototypical": ["--train-ways", "4"], "matching": ["--full-context"]}
+OF_PICTURES = {
+    "prototypical": ["--train-ways", "4"],
+    "matching": ["--full-context"],
+    "statistician": ["--train-ways", "4", "--hidden-size", "8", "--context-size", "6", "--train-shots", "3"],
+}
 CASES = [(data, algorithm) for data in ("sinusoid", "omniglot") for algorithm in ALGORITHMS]
 CASES += [("omniglot", algorithm) for algorithm in OF_PICTURES]
 
@@ -209,9 +215,37 @@ def test_learners_that_compare_are_used_alike(tmp_path, algorithm, capsys) -> No
     again = maml_rl.adapt(learner, pictures[:2], ["c", "b"], gradient_steps=1)
     assert set(learner.predict(pictures)) <= {"a", "b", "c"}
     assert set(again.predict(pictures)) <= {"b", "c"}
-    if algorithm == "prototypical":  # each is its own nearest
+    if algorithm in ("prototypical", "statistician"):  # each is its own nearest
         assert learner.predict(pictures).tolist() == ["a", "b", "c"]
         assert again.predict(pictures[:2]).tolist() == ["c", "b"]
+
+
+def test_a_statistician_draws_what_it_samples(tmp_path, monkeypatch) -> None:
+    flags = [*KINDS["omniglot"], "--algorithm", "statistician", *OF_PICTURES["statistician"]]
+    trained = run(tmp_path / "run", *flags, iterations=2)
+    terms = {f"statistician/{name}" for name in ("bound", "reconstruction", "kl_z", "kl_c")}
+    assert all(terms <= row.keys() for row in rows(trained))
+    pages = []
+    monkeypatch.setattr(
+        "maml_rl.evaluation.drawing.sampled_page", lambda *page: pages.append(page) or sampled_page(*page)
+    )
+    for name in ("one", "two"):
+        figure = tmp_path / f"{name}.png"
+        assert evaluate.main([str(trained), "--tasks", "4", "--shots", "1", "--figure", str(figure)]) == 0
+        assert figure.read_bytes().startswith(b"\x89PNG")
+    (sets, title), (again, _) = pages
+    assert "conditioned on 3 pictures" in title
+    assert len(sets) == 10  # of tasks of 3 classes
+    data = omniglot("finn", 3)
+    drawings = {data.pictures.name(number): number for number in data.splits["test"].flatten().tolist()}
+    for each, same in zip(sets, again, strict=True):
+        of_class = data.pictures.read(drawings[each.name], np.arange(20))
+        assert all((picture == of_class).all(axis=(1, 2, 3)).any() for picture in each.given)
+        assert (each.given.shape, each.samples.shape) == ((3, 1, 28, 28), (10, 1, 28, 28))
+        assert 0 < each.samples.min() < each.samples.max() < 1
+        np.testing.assert_array_equal(same.samples, each.samples)
+    assert evaluate.main([str(trained), "--tasks", "2", "--figure", str(tmp_path / "six.png")]) == 0
+    assert len(pages[-1][0]) == 6
 
 
 def test_what_the_python_interface_refuses(trained) -> None:
