@@ -287,6 +287,7 @@ def test_what_the_python_interface_refuses(trained) -> None:
         (["--data", "sinusoid", "--algorithm", "anil", "--head-layers", "4"], ["--head-layers: got 4"]),
         (["--data", "omniglot", "--num-tasks", "1000000", "--shots", "10"], ["GB"]),
         (["--data", "sinusoid", "--algorithm", "prototypical"], ["allowed: pictures with --network conv"]),
+        (["--data", "sinusoid", "--algorithm", "statistician"], ["allowed: pictures with --network conv"]),
         (["--data", "omniglot", "--train-ways", "6"], ["--train-ways: got 6, allowed: 5 with maml"]),
         (["--data", "."], ["0 classes", "6 or more"]),
     ],
