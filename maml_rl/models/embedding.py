@@ -21,13 +21,19 @@ EPSILON = 1e-5  # added to the variance: PyTorch's
 
 def embedding_of(model: Model) -> "ConvEmbedding":
     """The embedding of a classifier of pictures, as large as that is. Raises UsageError for another model."""
+    classifier = of_convolutions(model)
+    height, width = classifier.image_shape[1:]
+    if min(height, width) < 2**classifier.blocks:
+        allowed = f"as many as {height} x {width} pixels can be halved"
+        raise UsageError(f"--blocks: got {classifier.blocks}, allowed: {allowed}")
+    return ConvEmbedding(classifier.image_shape, classifier.filters, classifier.blocks)
+
+
+def of_convolutions(model: Model) -> ConvClassifier:
+    """The model, a classifier of pictures. Raises UsageError for another model."""
     if not isinstance(model, ConvClassifier):
         raise UsageError("got a model that is not of convolutions, allowed: pictures with --network conv")
-    height, width = model.image_shape[1:]
-    if min(height, width) < 2**model.blocks:
-        allowed = f"as many as {height} x {width} pixels can be halved"
-        raise UsageError(f"--blocks: got {model.blocks}, allowed: {allowed}")
-    return ConvEmbedding(model.image_shape, model.filters, model.blocks)
+    return model
 
 
 @dataclass(frozen=True)
