@@ -18,19 +18,21 @@ def adam_start(point: Tensor) -> State:
     }
 
 
-def adam_step(point: Tensor, gradient: Tensor, moments: State, lr: float) -> tuple[Tensor, State]:
+def adam_step(
+    point: Tensor, gradient: Tensor, moments: State, lr: float, epsilon: float = EPSILON
+) -> tuple[Tensor, State]:
     """The point [P] after a step down the gradient [P], and the moments after it."""
     t = moments["adam.t"] + 1
     m = BETA1 * moments["adam.m"] + (1 - BETA1) * gradient
-    v, scale = second_moment(moments["adam.v"], gradient, t)
+    v, scale = second_moment(moments["adam.v"], gradient, t, epsilon)
     step = lr * (m / (1 - BETA1**t)) / scale
     return point - step, {"adam.m": m, "adam.v": v, "adam.t": t}
 
 
-def second_moment(v: Tensor, gradient: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+def second_moment(v: Tensor, gradient: Tensor, t: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor]:
     """The second moment [..., P] after a gradient [..., P], and the scale [..., P] that a step is divided by.
 
     t: number of steps with this one, [] or [..., 1].
     """
     v = BETA2 * v + (1 - BETA2) * gradient.square()
-    return v, (v / (1 - BETA2**t)).sqrt() + EPSILON
+    return v, (v / (1 - BETA2**t)).sqrt() + epsilon

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from maml_rl.meta.adam import adam_step
+from maml_rl.meta.adam import EPSILON, adam_step
 from maml_rl.meta.algorithm import State
 from maml_rl.meta.problem import Batch, Problem
 from maml_rl.schema.bounds import Count, Within
@@ -37,11 +38,18 @@ class SharedStep:
 
 
 def shared_step(
-    problem: Problem, state: State, loss: SharedLoss, batch: Batch, options: SharedStepOptions
+    problem: Problem,
+    state: State,
+    loss: SharedLoss,
+    batch: Batch,
+    options: SharedStepOptions,
+    epsilon: float = EPSILON,
+    max_gradient: float = inf,
 ) -> SharedStep:
     """theta after a step down the mean of a loss over the tasks of all ranks. batch: tells how many tasks go at once.
 
-    state: holds theta [P] and the entries of `maml_rl.meta.adam.adam_start`.
+    state: holds theta [P] and the entries of `maml_rl.meta.adam.adam_start`. epsilon: Adam's. max_gradient: the length
+    to which a longer gradient is cut.
     """
     theta = state["theta"]
 
@@ -55,6 +63,7 @@ def shared_step(
 
     mean = problem.mean(of_tasks, batch)
     value, gradient, beside = mean.tensor_split([1, 1 + len(theta)])
+    gradient = gradient * (max_gradient / gradient.norm()).clamp(max=1)
     lr = options.meta_lr * 0.5 ** (int(state["adam.t"]) // options.halve_every)
-    moved, moments = adam_step(theta, gradient.to(theta.dtype), state, lr)
+    moved, moments = adam_step(theta, gradient.to(theta.dtype), state, lr, epsilon)
     return SharedStep(moved, moments, float(value), beside)
