@@ -12,6 +12,7 @@ from maml_rl.algorithms.fomaml import Fomaml, FomamlOptions
 from maml_rl.algorithms.lvc import Lvc, LvcOptions
 from maml_rl.algorithms.maml import Maml, MamlOptions
 from maml_rl.algorithms.matching import Matching, MatchingOptions, with_context_of_support
+from maml_rl.algorithms.memory import Memory, MemoryOptions, check_sharing, memory_network
 from maml_rl.algorithms.meta_sgd import MetaSgd, MetaSgdOptions
 from maml_rl.algorithms.pretrain import Pretrain, PretrainOptions
 from maml_rl.algorithms.promp import Promp, PrompOptions
@@ -42,6 +43,8 @@ class Entry:
     # Steps of adaptation that an evaluation takes unless told otherwise; None for as many as training takes.
     evaluation_steps: int | None = 3
     any_ways: bool = False  # whether a classifier may be tested with another number of classes than it was trained with
+    # Raises UsageError if its options do not go with so many tasks of an iteration, and so many ranks.
+    check: Callable[[Any, int, int], None] = lambda options, num_tasks, num_ranks: None
 
 
 ALGORITHMS: dict[str, Entry] = {
@@ -108,6 +111,19 @@ ALGORITHMS: dict[str, Entry] = {
         step_size="--meta-lr",
         evaluation_steps=None,
         any_ways=True,
+    ),
+    "memory": Entry(
+        Memory,
+        MemoryOptions,
+        "embeddings: the nearest key of a life-long memory",
+        "Kaiser et al. 2017",
+        model=memory_network,
+        sides=("data",),
+        step="look",
+        step_size="--meta-lr",
+        evaluation_steps=None,
+        any_ways=True,
+        check=check_sharing,
     ),
     "rl2": Entry(
         Rl2,

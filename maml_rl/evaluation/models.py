@@ -114,6 +114,8 @@ def normalisation(result: ModelResult) -> str:
     """What a model's batch normalisation does in tests."""
     if result.setting.normalised_by == "training":
         return "takes the statistics of training"
+    if result.setting.normalised_by == "nothing":
+        return "is none: the model has no such layer"
     transductive = result.setting.config.transductive
     return f"is {'transductive: all queries at once' if transductive else 'not transductive: each query alone'}"
 

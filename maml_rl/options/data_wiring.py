@@ -57,8 +57,8 @@ class DataSetting:
         return self.data
 
     @property
-    def normalised_by(self) -> Literal["batch", "training"]:
-        """The statistics by which the model normalises in tests: those of a batch of them, or kept from training."""
+    def normalised_by(self) -> Literal["batch", "training", "nothing"]:
+        """The statistics by which the model normalises in tests: of a batch of them, kept from training, or none."""
         return getattr(self.model, "normalised_by", "batch")
 
     @property
@@ -159,6 +159,7 @@ def make_data_setting(
     if config.train_ways not in (0, config.ways) and not ALGORITHMS[config.algorithm].any_ways:
         allowed = f"{config.ways} with {config.algorithm}, as --ways: its model has an output for each class"
         raise UsageError(f"--train-ways: got {config.train_ways}, allowed: {allowed}")
+    ALGORITHMS[config.algorithm].check(config.algorithm_options, config.num_tasks, ranks.size)
     share = ranks.share(config.num_tasks)
     device = choose_device(config.device)
     sharing = ranks.local_size if device.type == "cpu" else 1  # ranks in the same memory
