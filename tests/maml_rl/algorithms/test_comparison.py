@@ -196,6 +196,6 @@ def test_the_step_size_is_halved() -> None:
 
 
 def test_they_are_in_the_catalogue_for_pictures_alone() -> None:
-    names = {"prototypical", "matching", "statistician"}
+    names = {"prototypical", "matching", "statistician", "memory"}
     assert {name for name, entry in ALGORITHMS.items() if entry.any_ways} == names
     assert all(ALGORITHMS[name].sides == ("data",) for name in names)
