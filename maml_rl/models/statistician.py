@@ -137,6 +137,13 @@ class Statistician:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """By the numbers of all hidden maps, as of `maml_rl.models.conv.ConvClassifier`; encoder and decoder have them."""
+        _, height, width = self.image_shape
+        places = sum(-(-height // 2**block) * -(-width // 2**block) for block in range(self.blocks))
+        return max(1, 3 * 2 * self.filters * places // 350)
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: Xavier-uniform weights, scales and variances 1, shifts, biases and means 0."""
         parts: list[Tensor] = []

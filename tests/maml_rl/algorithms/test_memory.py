@@ -30,8 +30,8 @@ from maml_rl.supervised.omniglot import omniglot
 from tests.maml_rl import finite_differences
 
 D = torch.float64
-NETWORK = KeyNetwork(filters=4, size=16)
-MEMORY = Memory(MemoryOptions(meta_lr=0.003, memory_size=200, key_size=16))
+NETWORK = KeyNetwork(filters=6, size=32)
+MEMORY = Memory(MemoryOptions(meta_lr=0.003, memory_size=200, key_size=32))
 
 
 def units(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -211,7 +211,7 @@ def test_the_update_is_adam_on_a_plain_loop_s_gradient(max_gradient) -> None:
     noise = torch.zeros(12, 1, 200)
     losses, hits, _, _ = plain_run(queries.detach(), values, noise, 200, 256, 0.1)
     assert metrics["loss"] == pytest.approx(np.mean(losses), rel=1e-6)
-    _, reading = shown(empty_memory(1, 200, 16, oracle.detach()), queries.detach()[None], values[None].double(), 256)
+    _, reading = shown(empty_memory(1, 200, 32, oracle.detach()), queries.detach()[None], values[None].double(), 256)
     assert reading.hit[0].T.flatten().tolist() == hits
     margin_loss(queries, reading.right[0], reading.wrong[0], 0.1).mean().backward()
     torch.nn.utils.clip_grad_norm_([oracle], max_gradient)
@@ -230,21 +230,20 @@ def test_accuracy_by_showing() -> None:
 def test_it_learns_to_tell_characters_apart() -> None:
     state, found = MEMORY.init(NETWORK, KeyedGenerator(1)), []
     with one_torch_thread():
-        for iteration in range(60):
+        for iteration in range(80):
             problem = episodes(NETWORK, 4, iteration, ways=5, queries=5)
             before, (state, metrics) = state, MEMORY.update(state, problem)
-            if iteration >= 50 or iteration < 10:
+            if iteration >= 60 or iteration < 10:
                 found.append(metrics | episode_metrics(problem, MEMORY, before, state))
-    early, late = found[:10], found[-10:]
+    early, late = found[:10], found[-20:]
 
     def mean(name: str, rows: list) -> float:
         return float(np.mean([row[name] for row in rows]))
 
     assert mean("accuracy/pre", found) == pytest.approx(0.2)
     assert mean("memory/showing_1", found) == 0  # no key has the value yet
-    print({name: (mean(name, early), mean(name, late)) for name in found[0]})
-    assert mean("loss", late) < mean("loss", early) - 0.03
-    assert mean("accuracy/post", late) > 0.6
+    assert mean("loss", late) < mean("loss", early) - 0.02
+    assert mean("accuracy/post", late) > max(0.6, mean("accuracy/post", early) + 0.05)
     assert mean("memory/showing_6", late) > mean("memory/showing_2", late) > 0.3  # of 20 classes
 
 
