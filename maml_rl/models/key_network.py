@@ -63,6 +63,12 @@ class KeyNetwork:
         """P."""
         return num_parameters(self.parameter_shapes)
 
+    @property
+    def rows_per_input(self) -> int:
+        """By the numbers of all hidden maps, as of `maml_rl.models.conv.ConvClassifier`."""
+        _, height, width = self.image_shape
+        return max(1, self.filters * (2 * height * width + height * width) // 350)
+
     def initial_parameters(self, generator: KeyedGenerator) -> Tensor:
         """theta [P], float32: Xavier-uniform weights, zero biases."""
         return draw_weights(self.parameter_shapes, lambda name, shape: xavier(shape, generator))

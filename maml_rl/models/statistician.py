@@ -139,7 +139,7 @@ class Statistician:
 
     @property
     def rows_per_input(self) -> int:
-        """By the numbers of all hidden maps, as of `maml_rl.models.conv.ConvClassifier`; encoder and decoder have them."""
+        """By the numbers of all hidden maps, as of `maml_rl.models.conv.ConvClassifier`, of encoder and decoder."""
         _, height, width = self.image_shape
         places = sum(-(-height // 2**block) * -(-width // 2**block) for block in range(self.blocks))
         return max(1, 3 * 2 * self.filters * places // 350)
