@@ -169,7 +169,7 @@ def others(setting: DataSetting, theta: Tensor) -> dict[str, tuple[nn.Module, Gr
 
 def episodes(setting: DataSetting, iteration: int) -> Episodes:
     """Those of an iteration, as `maml_rl.runs.loop.iterate` draws them."""
-    tasks = setting.sample_tasks(Purpose.TASKS, iteration)
+    tasks = setting.sample_tasks(iteration)
     return setting.problem(tasks, Draws(Purpose.EPISODES, setting.config.seed, iteration))
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import maml_rl
@@ -18,7 +19,7 @@ MARGINS = {
 
 
 def test_every_shipped_policy_is_tested() -> None:
-    assert {path.stem for path in FOLDER.glob("*.safetensors")} == set(MARGINS)
+    assert {path.stem for path in FOLDER.glob("*.safetensors")} == {*MARGINS, "sinusoid"}
     assert all(path.stat().st_size < 100_000 for path in FOLDER.glob("*.safetensors"))
 
 
@@ -29,3 +30,12 @@ def test_it_adapts(name: str) -> None:
     before = maml_rl.roll_out(policy, task, seed=5).mean_return()
     adapted = maml_rl.adapt(policy, task, seed=6)
     assert maml_rl.roll_out(adapted, task, seed=5).mean_return() > before + margin
+
+
+def test_a_sinusoid_is_found_from_its_points() -> None:
+    x = np.linspace(-5, 5, 101)
+    seen = np.array([-4.0, -1.5, 0.0, 1.0, 4.5])
+    model = maml_rl.load("sinusoid")
+    adapted = maml_rl.adapt(model, seen, 3 * np.sin(seen - 1))
+    errors = [float(np.mean((each.predict(x) - 3 * np.sin(x - 1)) ** 2)) for each in (model, adapted)]
+    assert errors[1] < min(1.0, errors[0] / 3)

@@ -32,7 +32,7 @@ class StatisticianOptions(SharedStepOptions):
     """Iterations after which the step size is halved, again and again; the authors leave it as it is."""
     hidden_size: Size = 256
     """Width of the fully connected layers."""
-    context_size: Size = 512
+    context_width: Size = 512
     """Numbers of a set's context c."""
     latent_size: Size = 16
     """Numbers of a picture's latent variable z."""
@@ -43,7 +43,7 @@ class StatisticianOptions(SharedStepOptions):
 
 def with_networks(model: Model, options: StatisticianOptions) -> Statistician:
     """The networks for a classifier's pictures, with its filters and blocks. Raises UsageError."""
-    return statistician_of(model, options.hidden_size, options.context_size, options.latent_size)
+    return statistician_of(model, options.hidden_size, options.context_width, options.latent_size)
 
 
 class Noise(NamedTuple):
@@ -114,7 +114,7 @@ def draw_noise(problem: Problem, support: Examples) -> Noise:
     key = problem.random.integers(2**32, size=4).tolist()  # of 128 bits: no other draw has it
     generator = KeyedGenerator(*key, first_task=cast(Episodes, problem).draws.first_task)
     return Noise(
-        generator.normal(M, ways, model.context_size).to(support.inputs),
+        generator.normal(M, ways, model.context_width).to(support.inputs),
         generator.normal(M, S, model.latent_size).to(support.inputs),
     )
 

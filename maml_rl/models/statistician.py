@@ -20,11 +20,11 @@ from maml_rl.schema.errors import UsageError
 DEPTH = 3  # layers of a block, and hidden layers of each fully connected network
 
 
-def statistician_of(model: Model, hidden_size: int, context_size: int, latent_size: int) -> "Statistician":
+def statistician_of(model: Model, hidden_size: int, context_width: int, latent_size: int) -> "Statistician":
     """The statistician of a classifier's pictures, with its filters and blocks. Raises UsageError for another model."""
     if not isinstance(model, ConvClassifier):
         raise UsageError("got a model that is not of convolutions, allowed: pictures with --network conv")
-    return Statistician(model.image_shape, model.filters, model.blocks, hidden_size, context_size, latent_size)
+    return Statistician(model.image_shape, model.filters, model.blocks, hidden_size, context_width, latent_size)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Statistician:
     filters: int = 64
     blocks: int = 3
     hidden_size: int = 256
-    context_size: int = 512  # C, numbers of c
+    context_width: int = 512  # C, numbers of c
     latent_size: int = 16  # Z, numbers of z
     normalised_by = "training"
 
@@ -62,7 +62,7 @@ class Statistician:
     @property
     def weight_shapes(self) -> dict[str, dict[str, tuple[int, ...]]]:
         """Of each normalised layer the name and shape of its weights."""
-        hidden, C, Z = self.hidden_size, self.context_size, self.latent_size
+        hidden, C, Z = self.hidden_size, self.context_width, self.latent_size
         deepest, height, width = self.last_maps
         F = deepest * height * width
         shapes: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -93,7 +93,7 @@ class Statistician:
     @property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of the parameters of the last layers, which are not normalised."""
-        C, Z, channels = self.context_size, self.latent_size, self.image_shape[0]
+        C, Z, channels = self.context_width, self.latent_size, self.image_shape[0]
         shapes: dict[str, tuple[int, ...]] = {}
         for network, size in (("statistics", C), ("inference", Z), ("prior", Z)):
             shapes |= {f"{network}.output.weight": (self.hidden_size, 2 * size), f"{network}.output.bias": (2 * size,)}

@@ -49,7 +49,7 @@ ALGORITHMS = {
 OF_PICTURES = {
     "prototypical": ["--train-ways", "4"],
     "matching": ["--full-context"],
-    "statistician": ["--train-ways", "4", "--hidden-size", "8", "--context-size", "6", "--train-shots", "3"],
+    "statistician": ["--train-ways", "4", "--hidden-size", "8", "--context-width", "6", "--train-shots", "3"],
     "memory": ["--train-ways", "4", "--memory-size", "50"],
 }
 CASES = [(data, algorithm) for data in ("sinusoid", "omniglot") for algorithm in ALGORITHMS]

@@ -137,7 +137,7 @@ def test_an_episode_that_says_nothing_has_not_met_its_task(tmp_path, capsys) -> 
 @pytest.mark.parametrize("name", ["Balanced", "Tasks"])
 def test_ranks_share_the_tasks_that_one_rank_draws(name, monkeypatch) -> None:
     given: list[torch.Tensor] = []
-    real = RlSetting.rollouts
+    real = RlSetting.problem
 
     def rollouts(self, tasks, *arguments):
         given.append(tasks)

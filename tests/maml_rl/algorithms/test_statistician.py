@@ -35,8 +35,8 @@ from tests.maml_rl.finite_differences import gradient
 
 D = torch.float64
 WAYS, SHOTS = 3, 2
-TINY = Statistician((1, 7, 6), filters=2, blocks=2, hidden_size=5, context_size=4, latent_size=3)
-SMALL = Statistician(filters=4, hidden_size=32, context_size=16, latent_size=4)
+TINY = Statistician((1, 7, 6), filters=2, blocks=2, hidden_size=5, context_width=4, latent_size=3)
+SMALL = Statistician(filters=4, hidden_size=32, context_width=16, latent_size=4)
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -55,7 +55,7 @@ def support(tasks: int = 2) -> Examples:
 
 
 def noise(tasks: int = 2) -> Noise:
-    return Noise(drawn(tasks, WAYS, TINY.context_size, seed=4), drawn(tasks, WAYS * SHOTS, TINY.latent_size, seed=5))
+    return Noise(drawn(tasks, WAYS, TINY.context_width, seed=4), drawn(tasks, WAYS * SHOTS, TINY.latent_size, seed=5))
 
 
 def episodes(model=SMALL, num_tasks: int = 2, iteration: int = 0, first: int = 0, all_tasks: int = 0) -> Episodes:
@@ -300,7 +300,7 @@ def test_samples_are_the_decoder_s_of_the_context_s_mean() -> None:
 def test_the_authors_sizes() -> None:
     options = StatisticianOptions()
     model = Statistician(hidden_size=options.hidden_size)
-    assert (options.context_size, options.latent_size) == (model.context_size, model.latent_size) == (512, 16)
+    assert (options.context_width, options.latent_size) == (model.context_width, model.latent_size) == (512, 16)
     assert model.last_maps == (256, 4, 4)
     convolutions = [name for name in model.weight_shapes if name.startswith("encoder")]
     assert len(convolutions) == 9

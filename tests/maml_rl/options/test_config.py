@@ -1,8 +1,10 @@
 from math import inf
+from typing import get_type_hints
 
 import pytest
 
-from maml_rl.options.config import RlConfig, annotations_of, configure, flat
+from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.options.config import DataConfig, RlConfig, annotations_of, configure, flat
 from maml_rl.options.yaml_file import dump_yaml, load_stored, read_yaml
 from maml_rl.schema.bounds import Within
 from maml_rl.schema.errors import UsageError
@@ -93,3 +95,12 @@ def test_the_options_of_a_run_are_all_there_by_name() -> None:
         values = flat(configure(RlConfig(), {"algorithm": algorithm}))
         assert values.keys() == annotations_of(algorithm).keys()
         assert configure(RlConfig(), values) == configure(RlConfig(), {"algorithm": algorithm})
+
+
+def test_an_option_means_the_same_wherever_it_is() -> None:
+    """A flag is read before it is known which algorithm it is for."""
+    kinds = [RlConfig, DataConfig, *{entry.options for entry in ALGORITHMS.values()}]
+    annotations: dict[str, object] = {}
+    for kind in kinds:
+        for name, annotation in get_type_hints(kind, include_extras=True).items():
+            assert annotations.setdefault(name, annotation) == annotation, name
