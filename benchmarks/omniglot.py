@@ -11,7 +11,9 @@ Threads: ours works on as many tasks at once, the others give them to PyTorch, w
 
 import importlib
 import json
+import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -189,7 +191,7 @@ def disagreement(setting: DataSetting) -> float:
 
 
 def measure(setting: DataSetting, repeats: int) -> dict[str, Any]:
-    """Iterations per second of each, in turns."""
+    """Iterations per second of each, in turns, and their CPU seconds: other programs move those less."""
     config, device = setting.config, choose_device(setting.config.device)
     num_threads = config.num_threads or num_cpus()
     checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(device)
@@ -214,12 +216,25 @@ def measure(setting: DataSetting, repeats: int) -> dict[str, Any]:
 
         return step
 
-    steps = {name: training(*each) for name, each in others(setting, checkpoint.state["theta"]).items()}
-    names, functions = ["ours", *steps], [ours, *steps.values()]
-    seconds = dict(zip(names, median_seconds(*functions, repeats=repeats, device=device), strict=True))
+    trained = {name: training(*each) for name, each in others(setting, checkpoint.state["theta"]).items()}
+    iterations, of_cpu = {"ours": ours} | trained, dict[str, list[float]]()
+
+    def with_cpu_time(name: str) -> Callable[[], None]:
+        def iteration() -> None:
+            start = time.process_time()
+            iterations[name]()
+            of_cpu.setdefault(name, []).append(time.process_time() - start)
+
+        return iteration
+
+    seconds = median_seconds(*map(with_cpu_time, iterations), repeats=repeats, device=device)
+    wall = dict(zip(iterations, seconds, strict=True))
+    cpu = {name: statistics.median(spent[1:]) for name, spent in of_cpu.items()}
     return {
-        "iterations_per_second": {name: round(1 / each, 2) for name, each in seconds.items()},
-        "ours_over": {name: round(seconds[name] / seconds["ours"], 2) for name in steps},
+        "iterations_per_second": {name: round(1 / each, 2) for name, each in wall.items()},
+        "ours_over": {name: round(wall[name] / wall["ours"], 2) for name in trained},
+        "cpu_seconds": {name: round(each, 3) for name, each in cpu.items()},
+        "ours_over_by_cpu": {name: round(cpu[name] / cpu["ours"], 2) for name in trained},
     }
 
 
