@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from maml_rl.envs import KeyedGenerator
+from maml_rl.machine.keys import Purpose, keyed
 from maml_rl.meta.adam import adam_start
 from maml_rl.meta.algorithm import Actor, Metrics, State
 from maml_rl.meta.problem import Problem
@@ -111,8 +112,8 @@ class NeuralStatistician:
 def draw_noise(problem: Problem, support: Examples) -> Noise:
     """Each task's noise has a stream of its own: it does not depend on how the tasks are divided among the ranks."""
     model, M, (S, ways) = cast(Statistician, problem.model), problem.num_tasks, support.targets.shape[1:]
-    key = problem.random.integers(2**32, size=4).tolist()  # of 128 bits: no other draw has it
-    generator = KeyedGenerator(*key, first_task=cast(Episodes, problem).draws.first_task)
+    draws = cast(Episodes, problem).draws
+    generator = keyed(Purpose.LATENTS, draws.seed, draws.iteration, first_task=draws.first_task)
     return Noise(
         generator.normal(M, ways, model.context_width).to(support.inputs),
         generator.normal(M, S, model.latent_size).to(support.inputs),

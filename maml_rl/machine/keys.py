@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     INTERFACE_EPISODES = 9  # of `maml_rl.adapt` and `maml_rl.roll_out`
     ACTIONS = 10  # of `MetaPolicy.act`
     CLASS_SPLIT = 11  # of a data set: the classes to train on, to validate and to test with
+    LATENTS = 12  # of a variational model in training
 
 
 def keyed(purpose: Purpose, seed: int, iteration: int = 0, phase: int = 0, first_task: int = 0) -> KeyedGenerator:
