@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from maml_rl import plot
+from maml_rl.reports.measure import RETURN
 from tests.robustness.promise import DEEP, LONG_PATH, assert_refused
 
 RESULT: dict[str, Any] = {
@@ -133,7 +134,8 @@ def test_names_are_drawn_as_they_are(tmp_path, capfd, suffix) -> None:
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path) -> None:
     from maml_rl.reports.figures import figure
 
-    [axes] = figure({}, [{"env": "x", "results": [RESULT | {"name": name} for name in ("_x", "", "a$b$")]}]).axes
+    results = [RESULT | {"name": name} for name in ("_x", "", "a$b$")]
+    [axes] = figure({}, [{"tasks": "x", "measure": RETURN, "results": results}]).axes
     legend = axes.get_legend()
     assert legend
     words = [text.get_text().strip("\N{ZERO WIDTH SPACE}") for text in legend.get_texts()]
