@@ -52,7 +52,7 @@ def small(command: str, folder: Path) -> list[str]:
             parts += (TINY_DATA if "--data" in parts else TINY).split()
             parts += [] if "--run-dir" in parts else ["--run-dir", tempfile.mkdtemp(dir=folder)]
     if "maml_rl.evaluate" in parts:
-        of_data = {"DATA_RUN", "sinusoid", "omniglot"} & set(parts)
+        of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot)", part) for part in parts)
         parts += ["--tasks", "2", "--gradient-steps", "1", *([] if of_data else ["--episodes", "2"])]
     if any(part.startswith(("benchmarks.", "tests.robustness.")) for part in parts):
         parts += ["--max-seconds", "0"] if "benchmarks.time_to_score" in parts else ["--help"]
@@ -81,7 +81,7 @@ def main() -> int:
         train = [sys.executable, "-m", "maml_rl.train", *TINY_DATA.split(), "--metrics-every", "1"]
         for run, data in {"DATA_RUN": "omniglot", "runs/omniglot-1": "omniglot"}.items():
             subprocess.run([*train, "--data", data, "--run-dir", run], cwd=folder, check=True, capture_output=True)
-        coloured(folder / "path" / "to" / "images")
+        coloured(folder / "path" / "to" / "images", classes=40, pictures=10)
         for page in PAGES:
             of_page = WORDS | ({"RUN": "DATA_RUN"} if page.name == OF_DATA else {})
             for command in dict.fromkeys(commands(page)):
