@@ -40,7 +40,8 @@ def learners(options: Options) -> list[tuple[str, MetaPolicy | MetaModel]]:
             if got != allowed and not (field == "data" and options.data):
                 raise UsageError(f"{path}: {field}: got {got!r}, allowed: {allowed!r}, as {first_path} has it")
     if options.random:
-        config = configure(first.config, {"algorithm": "maml", "seed": options.seed})
+        of_policies = isinstance(first, MetaPolicy)  # all of them have MAML's model, but those that remember
+        config = configure(first.config, {"seed": options.seed} | ({"algorithm": "maml"} if of_policies else {}))
         loaded.append(("random", untrained(config)))
     names = [f"{each.config.algorithm} ({path})" if path != "random" else path for path, each in loaded]
     return [(name, each) for name, (_, each) in zip(names, loaded, strict=True)]

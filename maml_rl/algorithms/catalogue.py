@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from maml_rl.algorithms.anil import Anil, AnilOptions, with_head
@@ -47,6 +48,9 @@ class Entry:
     check: Callable[[Any, int, int], None] = lambda options, num_tasks, num_ranks: None
 
 
+# A look at the support set is all the adaptation of these.
+ByALook = partial(Entry, sides=("data",), step="look", step_size="--meta-lr", evaluation_steps=None, any_ways=True)
+
 ALGORITHMS: dict[str, Entry] = {
     "maml": Entry(
         Maml, MamlOptions, "an initialisation from which gradient steps adapt", "Finn et al. 2017", sides=BOTH
@@ -76,53 +80,33 @@ ALGORITHMS: dict[str, Entry] = {
         model=with_context,
         sides=BOTH,
     ),
-    "prototypical": Entry(
+    "prototypical": ByALook(
         Prototypical,
         PrototypicalOptions,
         "embeddings: the nearest class mean",
         "Snell et al. 2017",
         model=lambda model, options: embedding_of(model),
-        sides=("data",),
-        step="look",
-        step_size="--meta-lr",
-        evaluation_steps=None,
-        any_ways=True,
     ),
-    "matching": Entry(
+    "matching": ByALook(
         Matching,
         MatchingOptions,
         "embeddings: attention over the support set",
         "Vinyals et al. 2016",
         model=with_context_of_support,
-        sides=("data",),
-        step="look",
-        step_size="--meta-lr",
-        evaluation_steps=None,
-        any_ways=True,
     ),
-    "statistician": Entry(
+    "statistician": ByALook(
         NeuralStatistician,
         StatisticianOptions,
         "models sets of pictures: the least divergence",
         "Edwards & Storkey 2017",
         model=with_networks,
-        sides=("data",),
-        step="look",
-        step_size="--meta-lr",
-        evaluation_steps=None,
-        any_ways=True,
     ),
-    "memory": Entry(
+    "memory": ByALook(
         Memory,
         MemoryOptions,
         "embeddings: the nearest key of a life-long memory",
         "Kaiser et al. 2017",
         model=memory_network,
-        sides=("data",),
-        step="look",
-        step_size="--meta-lr",
-        evaluation_steps=None,
-        any_ways=True,
         check=check_sharing,
     ),
     "rl2": Entry(

@@ -94,7 +94,8 @@ def _page(result: ModelResult, options: Options) -> Figure:
         )
         for i, task in enumerate(episodes.tasks)
     ]
-    return episode_page(pages, f"{result.name}: new tasks after {len(actors) - 1} gradient steps")
+    steps = f"{len(actors) - 1} {result.setting.step}{'s' * (len(actors) != 2)}"
+    return episode_page(pages, f"{result.name}: new tasks after {steps}")
 
 
 def _samples(result: ModelResult, options: Options, model: Statistician) -> Figure:

@@ -18,7 +18,6 @@ from maml_rl.reports.measure import ACCURACY, LOSS
 from maml_rl.reports.predictions import Learned
 from maml_rl.schema.errors import Diverged
 from maml_rl.schema.flags import option_name
-from maml_rl.supervised.data_set import Split
 
 TASKS = 600  # as the MAML paper's tests have
 
@@ -42,14 +41,18 @@ class ModelResult:
 
 def evaluate(named: Sequence[tuple[str, MetaModel]], options: Options, console: Console) -> list[ModelResult]:
     """Evaluate models on the same new tasks, one after another. Raises UsageError."""
-    return [_evaluate(name, each, options, console) for name, each in named]
+    first = named[0][1].config
+    sizes = {"shots": options.shots or first.shots, "queries": options.queries or first.queries}
+    return [_evaluate(name, each, sizes, options, console) for name, each in named]
 
 
-def _evaluate(name: str, meta_model: MetaModel, options: Options, console: Console) -> ModelResult:
+def _evaluate(
+    name: str, meta_model: MetaModel, sizes: dict[str, int], options: Options, console: Console
+) -> ModelResult:
+    """sizes: shots and queries, the same for all models."""
     trained, split = meta_model.config, options.split or "test"
-    given: dict[str, Any] = {each: getattr(options, each) for each in ("shots", "queries", "transductive")}
-    given |= {each: getattr(options, each) for each in ("inner_lr", "eval_lr_ratio")}
-    given = {each: value for each, value in given.items() if value is not None} | {"device": options.device}
+    given: dict[str, Any] = {each: getattr(options, each) for each in ("transductive", "inner_lr", "eval_lr_ratio")}
+    given = {each: value for each, value in given.items() if value is not None} | {"device": options.device} | sizes
     if options.data:
         given["data"] = str(options.data)
     with console.status(name) as status:
@@ -59,7 +62,8 @@ def _evaluate(name: str, meta_model: MetaModel, options: Options, console: Conso
         )
         config = setting.config
         setting.data.check(split, config.shots, config.queries or config.shots)
-        tasks = sample_tasks(setting, split, options.tasks or TASKS, options.seed)
+        generator = keyed(Purpose.EVALUATION_TASKS, options.seed)
+        tasks = setting.data.sample_tasks(split, options.tasks or TASKS, generator)
         steps = setting.evaluation_steps if options.gradient_steps is None else options.gradient_steps
         device = choose_device(options.device)
         state = {name: part.to(device) for name, part in meta_model.state.items()}
@@ -71,11 +75,6 @@ def _evaluate(name: str, meta_model: MetaModel, options: Options, console: Conso
         except Diverged as error:
             raise Diverged(f"{name}: {error}") from error
     return ModelResult(name, meta_model, setting, tasks, learned)
-
-
-def sample_tasks(setting: DataSetting, split: Split, num_tasks: int, seed: int) -> Tensor:
-    """The tasks of an evaluation, [num_tasks, ...]."""
-    return setting.data.sample_tasks(split, num_tasks, keyed(Purpose.EVALUATION_TASKS, seed))
 
 
 def as_json(results: Sequence[ModelResult], options: Options) -> dict[str, Any]:
@@ -90,6 +89,7 @@ def as_json(results: Sequence[ModelResult], options: Options) -> dict[str, Any]:
                 "algorithm": "random" if result.name == "random" else result.setting.config.algorithm,
                 "iteration": result.meta_model.iteration,
                 "inner_lrs": result.setting.algorithm.step_sizes(result.meta_model.state, 0, len(losses) - 1),
+                **({"normalisation": normalisation(result)} if first.data.classifies else {}),
                 **result.measures,
                 "per_task": [
                     {"task": result.setting.data.describe(task), "losses": losses[:, i].tolist()}
@@ -99,10 +99,8 @@ def as_json(results: Sequence[ModelResult], options: Options) -> dict[str, Any]:
             }
         )
     named = ["shots", "inner_lr", "eval_lr_ratio", "eval_inner_batch"]
-    if first.data.classifies:
-        named += (
-            ["omniglot_split", "ways", "transductive"] if first.config.data == "omniglot" else ["ways", "transductive"]
-        )
+    named += ["ways", "transductive"] if first.data.classifies else []
+    named += ["omniglot_split"] if first.config.data == "omniglot" else []
     protocol = {name: value for name, value in flat(first.config).items() if name in named}
     protocol |= {"queries": first.config.queries or first.config.shots, "split": options.split or "test"}
     protocol |= {"tasks": len(results[0].tasks), "seed": options.seed}
@@ -129,7 +127,10 @@ def print_table(results: Sequence[ModelResult]) -> None:
     if first.setting.data.classifies:
         queries = config.ways * (config.queries or config.shots)
         words += f", {queries} quer{'ies' if queries > 1 else 'y'} each"
-        words += f"\nbatch normalisation in tests {normalisation(first)}"
+        kinds = dict.fromkeys(normalisation(result) for result in results)
+        for kind in kinds:
+            names = ", ".join(each.name for each in results if normalisation(each) == kind)
+            words += f"\n{f'{names}: ' if len(kinds) > 1 else ''}batch normalisation in tests {kind}"
     print(f"{words}\n")
     width = max(len("model"), *(len(result.name) for result in results))
     classifies = first.setting.data.classifies

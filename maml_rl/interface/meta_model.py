@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.envs import KeyedGenerator
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.meta.algorithm import State
 from maml_rl.meta.task_mean import TaskMean
 from maml_rl.models.model import Model
 from maml_rl.options.config import DataConfig
-from maml_rl.options.parts import make_algorithm
+from maml_rl.options.parts import evaluation_steps, make_algorithm
 from maml_rl.schema.errors import shown
 from maml_rl.supervised.catalogue import classifies, shape_of_examples
 from maml_rl.supervised.data_set import Split
@@ -110,8 +109,7 @@ def adapt_model(
     """`maml_rl.adapt` of a model."""
     config = meta_model.config
     algorithm = make_algorithm(config)
-    default = config.eval_steps if ALGORITHMS[config.algorithm].step == Entry.step else algorithm.trained_steps
-    steps = default if gradient_steps is None else gradient_steps
+    steps = evaluation_steps(config, algorithm) if gradient_steps is None else gradient_steps
     if steps < 0:
         raise ValueError(f"gradient_steps: got {steps}, allowed: an integer >= 0")
     x = as_inputs(inputs, meta_model)

@@ -8,8 +8,6 @@ from maml_rl.schema.fields import Mark
 from maml_rl.supervised.omniglot import OmniglotSplit
 from maml_rl.supervised.picture_array import Colour, PictureSize
 
-Ways = Annotated[int, Within(2, 10_000), Mark.SHARED]
-
 
 @dataclass(frozen=True)
 class DataOptions:
@@ -20,7 +18,7 @@ class DataOptions:
     omniglot_split: Annotated[OmniglotSplit, Mark.SHARED] = "finn"
     """Omniglot's characters to train on, to validate and to test: 1,100, 100 and 423 as Finn et al. 2017 drew them, or
     1,028, 172 and 423 by the list of Vinyals et al. 2016, each turned by 90, 180, 270 degrees a class of its own."""
-    ways: Ways = 5
+    ways: Annotated[int, Within(2, 10_000), Mark.SHARED] = 5
     """Classes of a task of classification (N)."""
     shots: Count = 10
     """Examples that a task is learned from, its support set; of a classification, of each class (K)."""

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
+from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import ALONE, Ranks
 from maml_rl.machine.stopwatch import Stopwatch
@@ -20,7 +20,7 @@ from maml_rl.models.model import Model
 from maml_rl.models.regressor import MlpRegressor
 from maml_rl.options.config import DataConfig
 from maml_rl.options.data_size import check_data_size
-from maml_rl.options.parts import choose_device, make_algorithm, outer_step_size
+from maml_rl.options.parts import choose_device, evaluation_steps, make_algorithm, outer_step_size
 from maml_rl.reports.measure import ACCURACY, LOSS, Measure
 from maml_rl.reports.predictions import Learned, adapt_and_predict
 from maml_rl.schema.errors import UsageError
@@ -46,8 +46,7 @@ class DataSetting:
     @property
     def evaluation_steps(self) -> int:
         """Steps of adaptation that an evaluation takes unless told otherwise."""
-        by_gradients = ALGORITHMS[self.config.algorithm].step == Entry.step
-        return self.config.eval_steps if by_gradients else self.algorithm.trained_steps
+        return evaluation_steps(self.config, self.algorithm)
 
     @property
     def training_data(self) -> DataSet:

@@ -2,9 +2,9 @@
 
 import torch
 
-from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.meta.algorithm import Algorithm
-from maml_rl.options.config import Config, flat
+from maml_rl.options.config import Config, DataConfig, flat
 from maml_rl.schema.errors import UsageError
 
 
@@ -17,6 +17,12 @@ def outer_step_size(config: Config) -> str:
     """The option to lower if an update diverges."""
     own = flat(config)
     return "--meta-lr" if "meta_lr" in own and own.get("outer_step") != "trust-region" else "--max-kl"
+
+
+def evaluation_steps(config: DataConfig, algorithm: Algorithm) -> int:
+    """Steps of adaptation to a data set's tasks that an evaluation takes unless told otherwise."""
+    by_gradients = ALGORITHMS[config.algorithm].step == Entry.step
+    return config.eval_steps if by_gradients else algorithm.trained_steps
 
 
 def choose_device(device: str, local_rank: int = 0, local_size: int = 1) -> torch.device:

@@ -1,13 +1,11 @@
 """Evaluation on new tasks of a data set: losses and accuracies before adaptation and after each step of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from maml_rl.meta.algorithm import Algorithm, State
-from maml_rl.models.distributions import Distribution
 from maml_rl.supervised.episodes import Episodes
 from maml_rl.supervised.losses import accuracy
 from maml_rl.supervised.prediction import predicted
@@ -32,19 +30,17 @@ def adapt_and_predict(
     episodes: Episodes,
     steps: int,
     transductive: bool = True,
-    seen: Callable[[int, Distribution], None] = lambda k, distribution: None,
 ) -> Learned:
     """Predict the query sets before adaptation and after each of `steps` steps on the support sets.
 
-    transductive: as of `maml_rl.supervised.prediction`. seen: told the predictions after k steps.
+    transductive: as of `maml_rl.supervised.prediction`.
     """
     measured: list[tuple[Tensor, Tensor]] = []
-    for k, actor in enumerate(algorithm.adapt(state, episodes, steps)):
+    for actor in algorithm.adapt(state, episodes, steps):
         theta_M = actor.theta_M
         support, query = (each.to(theta_M.device, theta_M.dtype) for each in episodes.sets)
         with torch.no_grad():
             distribution = predicted(actor, support.inputs, query.inputs, transductive, episodes.model.rows_per_input)
-        seen(k, distribution)
         right = accuracy(distribution, query) if episodes.data.classifies else theta_M.new_empty(0)
         measured.append((episodes.loss(distribution, query), right))
     losses, accuracies = (torch.stack(each).double() for each in zip(*measured, strict=True))

@@ -13,7 +13,7 @@ from maml_rl.supervised.sinusoid import Sinusoid
 
 @dataclass(frozen=True)
 class Kind:
-    """The words for `--list-data`, and the shape of an example: None of one that depends on options."""
+    """The words for `--list-data`, and the shape of an example, () if it depends on options."""
 
     task: str
     examples: str

@@ -250,6 +250,27 @@ def test_a_statistician_draws_what_it_samples(tmp_path, monkeypatch) -> None:
     assert len(pages[-1][0]) == 6
 
 
+def test_models_of_other_kinds_are_compared_on_the_same_examples(trained, tmp_path, capsys) -> None:
+    flags = ["--data", "omniglot", "--ways", "3", "--shots", "1", "--algorithm", "prototypical"]
+    other, output = run(tmp_path / "run", *flags, iterations=2), tmp_path / "evaluation.json"
+    compared = [str(other), str(trained["omniglot"]), "--random", "--tasks", "4", "--output", str(output)]
+    assert evaluate.main(compared) == 0
+    table = capsys.readouterr().out
+    assert f"prototypical ({other}), random: batch normalisation in tests takes the statistics of training" in table
+    assert f"maml ({trained['omniglot']}): batch normalisation in tests is transductive" in table
+    document = json.loads(output.read_text())
+    results = document["results"]
+    assert [len(each["gradient_steps"]) for each in results] == [2, 4, 2]
+    assert [each["normalisation"].split()[0] for each in results] == ["takes", "is", "takes"]
+    # Shots and queries are the first one's, of all.
+    assert document["protocol"]["shots"] == 1
+    alone, queries = tmp_path / "alone.json", str(document["protocol"]["queries"])
+    few = ["--tasks", "4", "--shots", "1", "--queries", queries, "--output", str(alone)]
+    assert evaluate.main([str(trained["omniglot"]), *few]) == 0
+    [expected] = json.loads(alone.read_text())["results"]
+    assert results[1]["per_task"] == expected["per_task"]
+
+
 def test_what_the_python_interface_refuses(trained) -> None:
     model, regressor = maml_rl.load(trained["omniglot"]), maml_rl.load(trained["sinusoid"])
     pictures = np.zeros((4, 28, 28), np.float32)
