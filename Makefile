@@ -21,8 +21,9 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 train: setup
 	@$(BIN)/python -m maml_rl.train --env $(ENV) $(ARGS)
 
+# A process for each CPU, of one thread. ARGS="-n 0 -k NAME" runs few tests in this one.
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .
