@@ -47,13 +47,16 @@ def learners(options: Options) -> list[tuple[str, MetaPolicy | MetaModel]]:
     return [(name, each) for name, (_, each) in zip(names, loaded, strict=True)]
 
 
-def check_side(first: MetaPolicy | MetaModel, options: Options) -> None:
+def check_side(named: Sequence[tuple[str, MetaPolicy | MetaModel]], options: Options) -> None:
     """Raise UsageError for an option that has no effect on what is evaluated."""
+    _, first = named[0]
     of_others = OF_MODELS if isinstance(first, MetaPolicy) else OF_POLICIES
     given = next((name for name in of_others if getattr(options, name) is not None), None)
     if given:
         it = "policies" if isinstance(first, MetaPolicy) else "models of a data set"
         raise UsageError(f"{option_name(given)}: no effect on {it}")
+    if options.figure and isinstance(first, MetaPolicy) and len(named) == 1:
+        raise UsageError("--figure: got one policy, allowed: several to compare, or a model of a data set; see --video")
 
 
 def with_nulls(value: Any) -> Any:
@@ -77,7 +80,7 @@ def run(options: Options) -> int:
     use_threads(options.num_threads)
     console = Console(stderr=True)
     named = learners(options)
-    check_side(named[0][1], options)
+    check_side(named, options)
     of_policies = [(name, each) for name, each in named if isinstance(each, MetaPolicy)]
     if not of_policies:
         of_models = [(name, each) for name, each in named if isinstance(each, MetaModel)]
@@ -85,14 +88,18 @@ def run(options: Options) -> int:
         models.print_table(results)
         write(models.as_json(results, options), options)
         if options.figure:
-            from maml_rl.evaluation.drawing import draw  # matplotlib takes a second to import
+            from maml_rl.evaluation.drawing import draw_models  # matplotlib takes a second to import
 
             with console.status(f"drawing {options.figure}"):
-                write_atomically(options.figure, draw(results[0], options))
+                write_atomically(options.figure, draw_models(results, options))
         return 0
     played = [policies.evaluate(name, each, options, console) for name, each in of_policies]
     policies.print_table(played)
     write(policies.as_json(played, options), options)
+    if options.figure:
+        from maml_rl.evaluation.drawing import draw_policies
+
+        write_atomically(options.figure, draw_policies(played, options))
     if options.video:
         try:
             with console.status(f"drawing {options.video}"):

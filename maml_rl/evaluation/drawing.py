@@ -1,20 +1,25 @@
-"""Figures of an evaluation's first tasks: waves and what was predicted of them, pages of pictures."""
+"""Figures of an evaluation: several policies or models compared; of one model the first tasks, and what it predicts."""
 
 import dataclasses
+from collections.abc import Sequence
 from math import ceil
 
 import torch
 from matplotlib.figure import Figure
 
 from maml_rl.algorithms.statistician import sampled
+from maml_rl.evaluation import models, policies
 from maml_rl.evaluation.models import ModelResult
 from maml_rl.evaluation.options import Options
+from maml_rl.evaluation.policies import PolicyResult
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.meta.algorithm import Actor
 from maml_rl.models.statistician import Statistician
 from maml_rl.options.parts import choose_device
 from maml_rl.reports.canvas import picture
 from maml_rl.reports.episode_page import Episode, episode_page
+from maml_rl.reports.measure import RETURN
+from maml_rl.reports.paired_figure import paired_figure
 from maml_rl.reports.sampled_page import MAX_SETS, SAMPLES, SampledSet, sampled_page
 from maml_rl.reports.wave_figure import Wave, wave_figure
 from maml_rl.supervised.episodes import Episodes
@@ -27,16 +32,30 @@ WAVES, PAGES = 4, 3  # tasks in a figure
 GRID = 200  # places at which a wave is drawn
 
 
-def draw(result: ModelResult, options: Options) -> bytes:
-    """The figure of the first tasks of an evaluation: waves, a page of pictures, or of samples if the model has some.
+def draw_policies(results: Sequence[PolicyResult], options: Options) -> bytes:
+    """The figure that compares several policies. Its kind is that of the file."""
+    drawn = paired_figure([result.scores for result in results], RETURN, policies.title(results))
+    return _file(drawn, options)
 
-    Its kind is that of the file. Raises UsageError for what a page cannot hold.
+
+def draw_models(results: Sequence[ModelResult], options: Options) -> bytes:
+    """The figure that compares the models of several runs; of one run, that of its first tasks.
+
+    These are waves, a page of pictures, or of samples if the model has some. Raises UsageError for what a page cannot
+    hold.
     """
-    assert options.figure
-    if isinstance(result.setting.model, Statistician):
+    result = results[0]
+    if len(options.runs) > 1:
+        drawn = paired_figure([each.scores for each in results], result.measure, models.title(results))
+    elif isinstance(result.setting.model, Statistician):
         drawn = _samples(result, options, result.setting.model)
     else:
         drawn = _page(result, options) if result.setting.data.classifies else _waves(result, options)
+    return _file(drawn, options)
+
+
+def _file(drawn: Figure, options: Options) -> bytes:
+    assert options.figure
     return picture(drawn, options.figure.suffix[1:].lower())
 
 

@@ -14,7 +14,8 @@ from maml_rl.options.config import configure, flat
 from maml_rl.options.data_wiring import DataSetting, make_data_setting
 from maml_rl.options.parts import choose_device
 from maml_rl.reports.evaluation import summarise
-from maml_rl.reports.measure import ACCURACY, LOSS
+from maml_rl.reports.measure import ACCURACY, LOSS, Measure
+from maml_rl.reports.paired import Scores, differences, print_differences
 from maml_rl.reports.predictions import Learned
 from maml_rl.schema.errors import Diverged
 from maml_rl.schema.flags import option_name
@@ -37,6 +38,16 @@ class ModelResult:
         """Per number of gradient steps: mean loss and accuracy over tasks, with 95 % intervals."""
         found = summarise(self.learned.losses, LOSS)
         return found if self.learned.accuracies is None else found | summarise(self.learned.accuracies, ACCURACY)
+
+    @property
+    def scores(self) -> Scores:
+        """After the last step."""
+        return Scores(self.name, self.learned.scores[-1])
+
+    @property
+    def measure(self) -> Measure:
+        """Of the scores."""
+        return ACCURACY if self.setting.data.classifies else LOSS
 
 
 def evaluate(named: Sequence[tuple[str, MetaModel]], options: Options, console: Console) -> list[ModelResult]:
@@ -105,7 +116,8 @@ def as_json(results: Sequence[ModelResult], options: Options) -> dict[str, Any]:
     protocol |= {"queries": first.config.queries or first.config.shots, "split": options.split or "test"}
     protocol |= {"tasks": len(results[0].tasks), "seed": options.seed}
     checkpoints = [str(path) for path in options.runs]
-    return {"data": first.config.data, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
+    document = {"data": first.config.data, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
+    return document | {"differences": differences([result.scores for result in results])}
 
 
 def normalisation(result: ModelResult) -> str:
@@ -118,12 +130,19 @@ def normalisation(result: ModelResult) -> str:
     return f"is {'transductive: all queries at once' if transductive else 'not transductive: each query alone'}"
 
 
-def print_table(results: Sequence[ModelResult]) -> None:
-    """All models in one table: gradient steps, mean loss or accuracy with its 95 % confidence interval over tasks."""
+def title(results: Sequence[ModelResult]) -> str:
+    """What was evaluated on: data set, number of tasks, and their kind."""
     first = results[0]
     config, count = first.setting.config, len(first.tasks)
     kind = f"{config.ways}-way {config.shots}-shot" if first.setting.data.classifies else f"{config.shots} examples"
-    words = f"{config.data}: {count} task{'s' * (count > 1)}, {kind}"
+    return f"{config.data}: {count} task{'s' * (count > 1)}, {kind}"
+
+
+def print_table(results: Sequence[ModelResult]) -> None:
+    """All models in one table: gradient steps, mean loss or accuracy with its 95 % confidence interval over tasks."""
+    first = results[0]
+    config = first.setting.config
+    words = title(results)
     if first.setting.data.classifies:
         queries = config.ways * (config.queries or config.shots)
         words += f", {queries} quer{'ies' if queries > 1 else 'y'} each"
@@ -150,3 +169,5 @@ def print_table(results: Sequence[ModelResult]) -> None:
                 interval = "-" if half is None else f"+- {half:.3f}"
                 print(f"{row}{loss:>18.3f}  {interval:>13}")
             name = iterations = ""
+    if len(results) > 1:
+        print_differences([result.scores for result in results], first.measure)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from maml_rl.options.output_file import FIGURES, check_output
+from maml_rl.reports.paired import MAX_COMPARED
 from maml_rl.reports.video import SUFFIXES, check_size
 from maml_rl.schema.bounds import Count, Within
 from maml_rl.schema.errors import UsageError
@@ -21,7 +22,7 @@ DESCRIPTION = (
 )
 # Options that only the one or the other has an effect on.
 OF_POLICIES = ("env", "episodes", "fixed_tasks", "video")
-OF_MODELS = ("data", "split", "shots", "queries", "transductive", "figure")
+OF_MODELS = ("data", "split", "shots", "queries", "transductive")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Options:
     output: Path | None = None
     """JSON file to write."""
     figure: Path | None = None
-    """Of a data set: figure to write, .png, .pdf or .svg: the first tasks, and what was predicted of them."""
+    """Figure to write, .png, .pdf or .svg. Of several runs: means after the last step, and differences from the first
+    run, task by task. Of a single one, of a data set: the first tasks, and what was predicted of them."""
     video: Path | None = None
     """Video to write, .mp4 or .gif: the first tasks before adaptation and after each step, side by side."""
     video_tasks: Count = 1
@@ -95,6 +97,8 @@ def parse(argv: Sequence[str]) -> Options:
             raise UsageError(f"{option_name(name)}: not allowed without --video")
     if options.figure:
         check_output("--figure", options.figure, FIGURES)
+        if len(options.runs) > MAX_COMPARED:
+            raise UsageError(f"--figure: got {len(options.runs)} runs, allowed: up to {MAX_COMPARED} in a figure")
     if options.output:
         check_output("--output", options.output, [".json"])
     if options.video:

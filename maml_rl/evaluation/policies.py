@@ -15,6 +15,8 @@ from maml_rl.options.given_tasks import episodes_of, load_tasks
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import RlSetting, make_family, make_rl_setting
 from maml_rl.reports.evaluation import Adaptation, adapt_and_roll_out
+from maml_rl.reports.measure import RETURN
+from maml_rl.reports.paired import Scores, differences, print_differences
 from maml_rl.reports.video import episodes_side_by_side, write_video
 from maml_rl.schema.errors import Diverged, UsageError
 from maml_rl.schema.flags import option_name
@@ -31,6 +33,11 @@ class PolicyResult:
     setting: RlSetting  # of the evaluation
     tasks: Tensor
     adaptation: Adaptation
+
+    @property
+    def scores(self) -> Scores:
+        """After the last step."""
+        return Scores(self.name, self.adaptation.returns()[-1])
 
 
 def evaluate(name: str, meta_policy: MetaPolicy, options: Options, console: Console) -> PolicyResult:
@@ -90,15 +97,20 @@ def as_json(results: Sequence[PolicyResult], options: Options) -> dict[str, Any]
     protocol |= {"tasks": len(first.tasks), "episodes_per_task": config.episodes_per_task, "seed": options.seed}
     protocol |= {"fixed_tasks": options.fixed_tasks}
     checkpoints = [str(path) for path in options.runs]
-    return {"env": config.env, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
+    document = {"env": config.env, "checkpoints": checkpoints, "protocol": protocol, "results": rows}
+    return document | {"differences": differences([result.scores for result in results])}
+
+
+def title(results: Sequence[PolicyResult]) -> str:
+    """What was evaluated on: family, number of tasks, and of the episodes of each."""
+    config, tasks = results[0].setting.config, len(results[0].tasks)
+    episodes = config.episodes_per_task
+    return f"{config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}"
 
 
 def print_table(results: Sequence[PolicyResult]) -> None:
     """All policies in one table: steps of adaptation, mean return, 95 % confidence interval over tasks, env steps."""
-    first = results[0]
-    config = first.setting.config
-    tasks, episodes = len(first.tasks), config.episodes_per_task
-    print(f"{config.env}: {tasks} task{'s' * (tasks > 1)} x {episodes} episode{'s' * (episodes > 1)}\n")
+    print(f"{title(results)}\n")
     width = max(len("policy"), *(len(result.name) for result in results))
     rated = any(result.adaptation.rated for result in results)
     kinds = {result.setting.step for result in results}
@@ -113,6 +125,8 @@ def print_table(results: Sequence[PolicyResult]) -> None:
             row = f"{name:<{width}}  {iterations:>10}  {k:>14}  {mean:>11.1f}  {half:>13}  {env_steps:>18,.0f}"
             print(row + f"  {rates[k].mean():>7.0%}" * rated)
             name = iterations = ""
+    if len(results) > 1:
+        print_differences([result.scores for result in results], RETURN)
 
 
 def film(result: PolicyResult, options: Options) -> None:

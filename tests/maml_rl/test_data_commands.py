@@ -254,7 +254,9 @@ def test_models_of_other_kinds_are_compared_on_the_same_examples(trained, tmp_pa
     flags = ["--data", "omniglot", "--ways", "3", "--shots", "1", "--algorithm", "prototypical"]
     other, output = run(tmp_path / "run", *flags, iterations=2), tmp_path / "evaluation.json"
     compared = [str(other), str(trained["omniglot"]), "--random", "--tasks", "4", "--output", str(output)]
-    assert evaluate.main(compared) == 0
+    figure = tmp_path / "compared.png"
+    assert evaluate.main([*compared, "--figure", str(figure)]) == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
     table = capsys.readouterr().out
     assert f"prototypical ({other}), random: batch normalisation in tests takes the statistics of training" in table
     assert f"maml ({trained['omniglot']}): batch normalisation in tests is transductive" in table
@@ -262,6 +264,10 @@ def test_models_of_other_kinds_are_compared_on_the_same_examples(trained, tmp_pa
     results = document["results"]
     assert [len(each["gradient_steps"]) for each in results] == [2, 4, 2]
     assert [each["normalisation"].split()[0] for each in results] == ["takes", "is", "takes"]
+    after = [np.array([task["accuracies"][-1] for task in each["per_task"]]) for each in results]
+    assert [pair["mean"] for pair in document["differences"]] == pytest.approx(
+        [(after[j] - after[i]).mean() for i, j in ((0, 1), (0, 2), (1, 2))]
+    )
     # Shots and queries are the first one's, of all.
     assert document["protocol"]["shots"] == 1
     alone, queries = tmp_path / "alone.json", str(document["protocol"]["queries"])
@@ -348,11 +354,6 @@ def test_bad_input_of_an_evaluation(trained, flags, parts, tmp_path, monkeypatch
         assert part in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_policy_has_no_figure_of_pictures(capsys) -> None:
-    assert evaluate.main(["halfcheetah-dir", "--figure", "f.png"]) == 2
-    assert "--figure: no effect on policies" in capsys.readouterr().err
 
 
 def test_the_data_sets_are_listed(capsys) -> None:

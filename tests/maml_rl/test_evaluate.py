@@ -19,7 +19,7 @@ from tests.maml_rl.test_train import train
 SMALL = ["--tasks", "3", "--episodes", "4", "--gradient-steps", "1"]
 RESULT = ["name", "algorithm", "iteration", "inner_lrs", "gradient_steps", "return_mean", "return_ci95"]
 RESULT += ["env_steps_per_task", "per_task"]
-TOP = ["env", "checkpoints", "protocol", "results"]
+TOP = ["env", "checkpoints", "protocol", "results", "differences"]
 
 
 @pytest.fixture
@@ -102,7 +102,9 @@ def test_algorithms_side_by_side(tmp_path, capsys) -> None:
     for algorithm in ("maml", "pretrain", "oracle"):
         train(tmp_path / algorithm, "--iterations", "2", "--algorithm", algorithm)
     runs = [str(tmp_path / name) for name in ("maml", "pretrain", "oracle")]
-    result = evaluate(tmp_path, *runs, "--random", "--tasks", "3", "--episodes", "2")
+    figure = tmp_path / "compared.svg"
+    result = evaluate(tmp_path, *runs, "--random", "--tasks", "3", "--episodes", "2", "--figure", str(figure))
+    assert figure.read_text().startswith("<?xml")
     assert [row["algorithm"] for row in result["results"]] == ["maml", "pretrain", "oracle", "random"]
     assert [len(row["return_mean"]) for row in result["results"]] == [4, 4, 1, 4]
     assert [row["task"] for row in result["results"][0]["per_task"]] == [
@@ -110,6 +112,11 @@ def test_algorithms_side_by_side(tmp_path, capsys) -> None:
     ]
     table = capsys.readouterr().out
     assert table.count("gradient steps") == 1
+    assert "task by task, less maml" in table
+    after = [torch.tensor([task["returns"][-1] for task in row["per_task"]]) for row in result["results"]]
+    assert len(result["differences"]) == 6
+    assert result["differences"][1]["of"] == result["results"][2]["name"]
+    assert result["differences"][1]["mean"] == pytest.approx(float((after[2] - after[0]).mean()), rel=1e-5)
     assert all(row["name"] in table for row in result["results"])
 
 
@@ -131,6 +138,7 @@ def test_pretraining_does_not_adapt(tmp_path) -> None:
         (["missing"], ["missing"]),
         (["folder"], ["folder", "a run with a checkpoint"]),
         (["foreign.safetensors"], ["foreign.safetensors", "cannot be read"]),
+        (["RUN", "--figure", "compared.png"], ["--figure", "one policy", "several to compare"]),
         (["RUN", "--video", "film.mov"], ["--video", "film.mov", ".mp4, .gif"]),
         (["RUN", "--video", "nowhere/film.mp4"], ["--video", "a folder that exists"]),
         (["RUN", "--output", "nowhere/out.json"], ["--output", "a folder that exists"]),
