@@ -44,12 +44,14 @@ class OuterStepOptions(TrustRegionOptions):
     """Outer step: a natural gradient within a trust region, and a line search; or one step of Adam."""
     meta_lr: Annotated[float, Within(0, open_low=True)] = 1e-3
     """Step size of Adam as the outer step."""
+    meta_lr_schedule: Literal["constant", "linear"] = "constant"
+    """Whether that stays, or falls linearly, to 0 at the end of the run: with more iterations it falls more slowly."""
 
     @property
     def without_effect(self) -> list[str]:
         """The options that the other outer step has."""
         of_trust_region = [field.name for field in dataclasses.fields(TrustRegionOptions)]
-        return of_trust_region if self.outer_step == "adam" else ["meta_lr"]
+        return of_trust_region if self.outer_step == "adam" else ["meta_lr", "meta_lr_schedule"]
 
 
 def first_moments(point: Tensor, options: OuterStepOptions) -> State:
@@ -77,7 +79,8 @@ def meta_step(
     """
     if options.outer_step == "adam":
         at = meta_gradient(problem, path, inner, outer_loss)
-        point, moments = adam_step(point, moving * at.gradient, state, options.meta_lr)
+        lr = options.meta_lr * (1 - problem.progress if options.meta_lr_schedule == "linear" else 1)
+        point, moments = adam_step(point, moving * at.gradient, state, lr)
         return point, moments, {"loss": at.loss}
     step, metrics = trust_region(problem, point, path, inner, outer_loss, options, moving)
     return step.theta, {}, metrics

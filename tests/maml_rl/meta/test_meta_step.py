@@ -53,3 +53,14 @@ def test_it_goes_down_the_gradient_of_the_meta_objective(draw_samples) -> None:
     assert metrics["loss"] == objective.loss
     torch.testing.assert_close(after["adam.m"], 0.1 * objective.gradient)
     assert torch.equal((after["theta"] - state["theta"]).sign(), -objective.gradient.sign())
+
+
+@pytest.mark.parametrize(("schedule", "left"), [("constant", 1.0), ("linear", 0.25)])
+def test_its_step_size_stays_or_falls_to_nothing_at_the_end_of_the_run(draw_samples, schedule, left) -> None:
+    batches = [draw_samples(POLICY, num_steps=20, seed=k) for k in range(2)]
+    entry = ALGORITHMS["maml"]
+    algorithm = entry.make(entry.options(outer_step="adam", meta_lr=0.01, meta_lr_schedule=schedule))
+    state = {name: part.double() for name, part in algorithm.init(POLICY, KeyedGenerator(1)).items()}
+    at_first, _ = algorithm.update(state, GivenProblem(POLICY, batches, progress=0.0))
+    later, _ = algorithm.update(state, GivenProblem(POLICY, batches, progress=0.75))
+    torch.testing.assert_close(later["theta"] - state["theta"], left * (at_first["theta"] - state["theta"]))

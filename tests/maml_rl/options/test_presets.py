@@ -23,6 +23,7 @@ FREE = {
     "algorithm",
     "inner_loss",
     "meta_lr",
+    "meta_lr_schedule",
     "seed",
     "device",
     "physics",
@@ -77,8 +78,11 @@ OF_PICTURES = {"omniglot_split", "ways", "transductive", "network", "filters", "
 @pytest.mark.parametrize(("data", "others"), [("sinusoid", OF_PICTURES), ("omniglot", {"nonlinearity"})])
 def test_a_published_protocol_of_a_data_set_does_not_depend_on_the_defaults(data, others) -> None:
     said = yaml.safe_load((PRESETS / "maml-paper" / f"{data}.yaml").read_text())
-    free = (FREE - {"meta_lr"}) | OF_OTHERS | others
-    assert flat(DataConfig()).keys() - free == set(said) - {"algorithms"} - FREE - OF_OTHERS | {"meta_lr"}
+    free = (FREE - {"meta_lr", "meta_lr_schedule"}) | OF_OTHERS | others
+    assert flat(DataConfig()).keys() - free == set(said) - {"algorithms"} - FREE - OF_OTHERS | {
+        "meta_lr",
+        "meta_lr_schedule",
+    }
     for algorithm in ("maml", "reptile"):
         config = parse("--preset", "maml-paper", "--data", data, "--algorithm", algorithm)
         assert config.data == data
