@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.made
 
-.PHONY: setup train test lint bench fuzz soak docs-check package-check test-metaworld clean
+.PHONY: setup train test lint bench results fuzz soak docs-check package-check test-metaworld clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,12 @@ bench: setup
 	@for name in sampling outer_step iteration omniglot scaling distributed worlds; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit; done
 	$(BIN)/python -m benchmarks.time_to_score --env navigation-2d --score -11.7 $(ARGS)
 	$(BIN)/python -m benchmarks.time_to_score --env halfcheetah-dir --score 293.2 $(ARGS)
+
+# The tables and figures of docs/results.md, of the runs that docs/runs/ keeps.
+results: setup
+	@for name in navigation-2d halfcheetah-dir halfcheetah-vel; do \
+		$(BIN)/python -m maml_rl.compare --kept docs/runs/$$name.json --output runs/results/$$name \
+			--markdown docs/results.md --figure docs/$$name-algorithms.png || exit; done
 
 # Ten thousand random inputs of every kind that a user gives: none may end in a traceback.
 fuzz: setup

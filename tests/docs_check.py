@@ -51,6 +51,9 @@ def small(command: str, folder: Path) -> list[str]:
         else:
             parts += (TINY_DATA if "--data" in parts else TINY).split()
             parts += [] if "--run-dir" in parts else ["--run-dir", tempfile.mkdtemp(dir=folder)]
+    if "maml_rl.compare" in parts and "--kept" not in parts:
+        sizes = TINY_DATA if "--data" in parts else f"{TINY} --env-steps 200".replace("--iterations 2 ", "")
+        parts += [*sizes.split(), "--tasks", "2", "--seeds", "1"]
     if "maml_rl.evaluate" in parts:
         of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot)", part) for part in parts)
         parts += ["--tasks", "2", "--gradient-steps", "1", *([] if of_data else ["--episodes", "2"])]
@@ -61,7 +64,16 @@ def small(command: str, folder: Path) -> list[str]:
 
 def prepare(folder: Path) -> None:
     """What the commands find: the shipped files, the classes of docs/own-tasks.md, and runs."""
-    for name in ("benchmarks", "tests", "configs", "checkpoints", "Makefile", "pyproject.toml", "constraints.txt"):
+    for name in (
+        "benchmarks",
+        "tests",
+        "configs",
+        "checkpoints",
+        "docs",
+        "Makefile",
+        "pyproject.toml",
+        "constraints.txt",
+    ):
         (folder / name).symlink_to(ROOT / name)
     own = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (ROOT / "docs" / "own-tasks.md").read_text(), re.DOTALL)
     assert own

@@ -79,6 +79,11 @@ def has_checkpoint(folder: Path) -> bool:
     return any(_iteration_of(path) is not None for path in folder.glob("*"))
 
 
+def iterations_done(folder: Path) -> int:
+    """Up to the last checkpoint in a folder; 0 without one."""
+    return max((_iteration_of(path) or 0 for path in folder.glob("*")), default=0)
+
+
 def latest_checkpoint(folder: Path, option: str = "--resume") -> Path:
     """The checkpoint of the most iterations in a folder. Raises UsageError, naming `option`, if there is none."""
     checkpoints = {iteration: path for path in folder.glob("*") if (iteration := _iteration_of(path)) is not None}

@@ -61,7 +61,7 @@ class ProgressDisplay:
             self._bar.update(self._task, summary=summary)
         else:
             seconds = (time.monotonic() - self._start) / (done - self._first)
-            eta = _duration((self._iterations - done) * seconds)
+            eta = duration((self._iterations - done) * seconds)
             self.say(f"{self._name} {done}/{self._iterations}  {summary}  {seconds:.2g} s/iteration  eta {eta}")
         if metrics.get("episodes/diverged"):
             self.say(f"iteration {done}: {metrics['episodes/diverged']} episodes diverged and were left out")
@@ -125,7 +125,8 @@ def summary_of(metrics: Metrics, env_steps: int) -> str:
     return words
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """h:mm:ss."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -57,7 +57,7 @@ def option_name(field: str) -> str:
 def _flag_value(name: str, tokens: list[str], annotation: Any, positional: str | None) -> Any:
     option = option_name(name)
     plain = _plain(annotation)
-    if name == positional:
+    if name == positional or get_args(plain)[:1] == (Path,):
         return tuple(_path(option, token) for token in tokens)
     if get_origin(plain) is tuple:
         return check_value(option, [number(token) for token in tokens], _without_none(annotation))

@@ -1,0 +1,130 @@
+"""Train the missing runs of an experiment, evaluate all on the same tasks, and compare them.
+
+python -m maml_rl.compare --env halfcheetah-dir --algorithms maml promp --seeds 1 2 3 --output DIR
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from maml_rl.command import FAILED, exit_status
+from maml_rl.comparison import document, rank_jobs, table
+from maml_rl.comparison.commands import check_folder, commands, evaluation_path
+from maml_rl.comparison.document import Comparison
+from maml_rl.comparison.jobs import Job, work
+from maml_rl.comparison.kept_run import kept
+from maml_rl.comparison.markdown_file import check_place, write_tables
+from maml_rl.comparison.options import PROG, Options, parse
+from maml_rl.comparison.plan import Plan, PlannedRun, plan
+from maml_rl.comparison.progress import ComparisonProgress
+from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.machine.ranks import Ranks, join_ranks
+from maml_rl.machine.stop_signals import Interrupted, StopSignals
+from maml_rl.machine.threads import num_cpus
+from maml_rl.options.config import tasks_of
+from maml_rl.options.parts import choose_device
+from maml_rl.reports.measure import ACCURACY, LOSS, RETURN
+from maml_rl.schema.documents import parse_json, read_text
+from maml_rl.schema.text_table import text_table
+
+
+def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
+    """Train what is missing, evaluate, compare. Returns the exit status: 1 if a run failed. Raises UsageError."""
+    with ranks.together():
+        options, shared = parse(argv)
+        planned = plan(options, shared)
+        earlier = [(str(path), document.read_comparison(path)) for path in options.kept]
+        if ranks.is_first:
+            for each in planned.runs:
+                check_folder(each)
+            if options.markdown:
+                names = [tasks_of(each.config) for each in planned.runs] + [each.tasks for _, each in earlier]
+                check_place(options.markdown, names[0])
+    if not ranks.is_first:
+        with signals.interruptible():
+            rank_jobs.follow(ranks)
+        return 0
+    failed = train_and_evaluate(planned, options, signals, ranks)
+    finished = [each for each in planned.runs if each.name not in failed]
+    parts = [*earlier, *([(str(options.output), gathered(finished, options))] if finished else [])]
+    if parts:
+        report(document.joined(parts), options)
+    for name, error in failed.items():
+        print(f"maml_rl.compare: {name}: {error}", file=sys.stderr)
+    return FAILED if failed else 0
+
+
+def train_and_evaluate(planned: Plan, options: Options, signals: StopSignals, ranks: Ranks) -> dict[str, str]:
+    """Do what is left to do. Returns why runs failed, by their names."""
+    assert options.output
+    at_once = number_of_jobs(planned, options, ranks)
+    num_threads = max(1, num_cpus() // max(at_once, ranks.local_size))
+    logs = options.output / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for each in planned.runs:
+        left = commands(each, planned.env_steps, options, num_threads)
+        told = rank_jobs.announced(each.name, left, ranks) if ranks.size > 1 else left
+        jobs.append(Job(each.name, told, logs / f"{each.name}.log", rank_jobs.environment(each.name)))
+    try:
+        with ComparisonProgress(planned, at_once) as progress, signals.interruptible():
+            work(jobs, at_once, progress.watch)
+    except Interrupted:
+        print(f"stopped; the same command goes on: {PROG} ... --output {options.output}", file=sys.stderr)
+        raise
+    if ranks.size > 1:
+        rank_jobs.end(ranks)
+    return {job.name: job.error for job in jobs if job.error}
+
+
+def number_of_jobs(planned: Plan, options: Options, ranks: Ranks) -> int:
+    """Runs beside each other."""
+    if ranks.size > 1:
+        return 1
+    on_cuda = any(choose_device(each.config.device).type == "cuda" for each in planned.runs)
+    return max(1, min(options.jobs or (1 if on_cuda else num_cpus()), len(planned.runs)))
+
+
+def gathered(finished: Sequence[PlannedRun], options: Options) -> Comparison:
+    """The runs that are done, as they were evaluated."""
+    evaluations = [parse_json(read_text(evaluation_path(each, options))) for each in finished]
+    side = "env" if "env" in evaluations[0] else "data"
+    classifies = "accuracy_mean" in evaluations[0]["results"][0]
+    measure = RETURN if side == "env" else ACCURACY if classifies else LOSS
+    tasks = [task["task"] for task in evaluations[0]["results"][0]["per_task"]]
+    runs = [kept(each, evaluation, measure) for each, evaluation in zip(finished, evaluations, strict=True)]
+    return Comparison(side, evaluations[0][side], measure, evaluations[0]["protocol"], tasks, runs)
+
+
+def report(comparison: Comparison, options: Options) -> None:
+    """Print the tables, and write them down."""
+    assert options.output
+    found, pairs = document.summaries(comparison), document.against_each_other(comparison)
+    print(f"{comparison.tasks}: {len(comparison.task_list)} tasks\n")
+    print(text_table(table.summary_rows(comparison, found)))
+    of_first = table.against_rows(pairs, comparison.measure, found[0].label)
+    if pairs:
+        print(f"\n{text_table(of_first)}")
+    print("\n" + "\n".join(table.notes(comparison)))
+    if options.markdown:
+        tables = [table.markdown(rows) for rows in (table.summary_rows(comparison, found), of_first)]
+        write_tables(options.markdown, comparison.tasks, "\n".join(tables))
+    if options.figure:
+        from maml_rl.comparison.figure import comparison_figure
+        from maml_rl.reports.canvas import picture
+
+        drawn = comparison_figure(comparison, found, pairs)
+        write_atomically(options.figure, picture(drawn, options.figure.suffix[1:].lower()))
+    content = json.dumps(document.as_json(comparison, found, pairs)) + "\n"
+    write_atomically(options.output / "comparison.json", content.encode())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status (`maml_rl.command`): 1 also if a run failed."""
+    argv = sys.argv[1:] if argv is None else argv
+    with join_ranks() as ranks, StopSignals() as signals:
+        return exit_status("maml_rl.compare", lambda: run(argv, signals, ranks))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Several runs as one experiment: trained, evaluated and compared by one command."""
