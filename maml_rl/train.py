@@ -12,6 +12,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 
 from maml_rl import envs
 from maml_rl.command import FAILED, exit_status
+from maml_rl.machine.computer import computer, versions
 from maml_rl.machine.ranks import RankLost, Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.machine.threads import num_cpus, use_threads
@@ -30,9 +32,10 @@ from maml_rl.options.list_families import families
 from maml_rl.options.parts import choose_device
 from maml_rl.options.wiring import make_setting
 from maml_rl.runs.loop import train
-from maml_rl.runs.opening import open_run
+from maml_rl.runs.opening import open_run, resumable
 from maml_rl.runs.progress import said_in_tenths
 from maml_rl.runs.record import RunRecord
+from maml_rl.runs.sessions import Session, add_session, now
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
 from maml_rl.supervised.catalogue import DATA_SETS
@@ -56,12 +59,15 @@ def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     elif source.list_algorithms:
         print(algorithms())
     else:
-        start(config, source, signals, ranks)
+        start(config, source, signals, ranks, shlex.join(["python", "-m", "maml_rl.train", *argv]))
     return 0
 
 
-def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks) -> None:
-    """Wire a run together, new or resumed, and train. Raises UsageError before it writes anything."""
+def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks, command: str) -> None:
+    """Wire a run together, new or resumed, and train. Raises UsageError before it writes anything.
+
+    command: as it was given, for the run's record.
+    """
     with ranks.together():
         device = choose_device(config.device, ranks.local_rank, ranks.local_size)
     with ranks.together():
@@ -88,6 +94,12 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks) ->
             return
         with ranks.together():
             record = held.enter_context(RunRecord(config, run_dir, checkpoint.iteration))
+            if run_dir:
+                session = Session(
+                    command, now(), checkpoint.iteration, source.preset, ranks.size, versions(), computer(device)
+                )
+                with resumable(run_dir):
+                    add_session(run_dir, session)
         train(setting, checkpoint.on(device), record, signals, PROG)
 
 

@@ -9,7 +9,10 @@ from maml_rl.train import main
 from tests.maml_rl.test_train import TINY, assert_same_tensors, checkpoint_bytes, train
 
 
-@pytest.mark.parametrize("gone", [["metrics.jsonl", "checkpoints"], ["metrics.jsonl", "checkpoints", "config.yaml"]])
+LATER = ["metrics.jsonl", "environment.json", "checkpoints"]  # than config.yaml
+
+
+@pytest.mark.parametrize("gone", [LATER, [*LATER, "config.yaml"]])
 def test_a_run_that_was_killed_before_its_first_checkpoint(tmp_path, gone) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     for each in (run, whole):
