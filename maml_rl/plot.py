@@ -16,12 +16,11 @@ import tyro
 from maml_rl.algorithms.catalogue import ALGORITHMS, Entry
 from maml_rl.command import exit_status
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.options.config import Config, flat, names_marked
 from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.runs.directory import read_run
+from maml_rl.runs.experiments import group_runs
 from maml_rl.schema.errors import UsageError
-from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import read_flags
 from maml_rl.schema.help_page import print_help
 
@@ -53,31 +52,6 @@ def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
         raise UsageError("--output: got nothing, allowed: a file that ends in " + ", ".join(FIGURES))
     check_output("--output", options.output, FIGURES)
     return options.runs, options.output
-
-
-def group_runs(runs: Sequence[tuple[Config, list[dict[str, Any]]]]) -> dict[str, dict[str, list[list[dict[str, Any]]]]]:
-    """Metrics of the runs of each family and experiment, by a label that says in which options it differs.
-
-    It is compared with the experiments of the same algorithm: another one has other options, and is named.
-    """
-    groups: dict[tuple[tuple[str, Any], ...], list[list[dict[str, Any]]]] = {}
-    for config, rows in runs:
-        same = names_marked(config, Mark.SAME_EXPERIMENT)
-        experiment = tuple((name, value) for name, value in flat(config).items() if name not in same)
-        groups.setdefault(experiment, []).append(rows)
-    algorithms = {dict(experiment)["algorithm"] for experiment in groups}
-    families: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
-    for experiment, group in groups.items():
-        options = dict(experiment)
-        tasks = "data" if "data" in options else "env"
-        alike = [
-            each for each in map(dict, groups) if all(each.get(name) == options[name] for name in (tasks, "algorithm"))
-        ]
-        differing = [name for name in options if len({str(each[name]) for each in alike}) > 1]
-        words = [options["algorithm"]] if len(algorithms) > 1 else []
-        label = ", ".join(words + [f"{name} {options[name]}" for name in differing])
-        families.setdefault(options[tasks], {})[label] = group
-    return families
 
 
 def with_step(evaluation: dict[str, Any]) -> dict[str, Any]:

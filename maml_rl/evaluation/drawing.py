@@ -34,24 +34,32 @@ GRID = 200  # places at which a wave is drawn
 
 def draw_policies(results: Sequence[PolicyResult], options: Options) -> bytes:
     """The figure that compares several policies. Its kind is that of the file."""
-    drawn = paired_figure([result.scores for result in results], RETURN, policies.title(results))
-    return _file(drawn, options)
+    return _file(policies_compared(results), options)
 
 
 def draw_models(results: Sequence[ModelResult], options: Options) -> bytes:
-    """The figure that compares the models of several runs; of one run, that of its first tasks.
+    """The figure that compares the models of several runs; of one run, that of its first tasks, likewise."""
+    return _file(models_compared(results) if len(options.runs) > 1 else first_tasks(results[0], options), options)
 
-    These are waves, a page of pictures, or of samples if the model has some. Raises UsageError for what a page cannot
-    hold.
+
+def policies_compared(results: Sequence[PolicyResult]) -> Figure:
+    """Of several policies the means after the last step, and the differences from the first, task by task."""
+    return paired_figure([result.scores for result in results], RETURN, policies.title(results))
+
+
+def models_compared(results: Sequence[ModelResult]) -> Figure:
+    """The same of several models."""
+    return paired_figure([result.scores for result in results], results[0].measure, models.title(results))
+
+
+def first_tasks(result: ModelResult, options: Options) -> Figure:
+    """Of one model the first tasks: waves, a page of pictures, or of samples if the model has some.
+
+    Raises UsageError for what a page cannot hold.
     """
-    result = results[0]
-    if len(options.runs) > 1:
-        drawn = paired_figure([each.scores for each in results], result.measure, models.title(results))
-    elif isinstance(result.setting.model, Statistician):
-        drawn = _samples(result, options, result.setting.model)
-    else:
-        drawn = _page(result, options) if result.setting.data.classifies else _waves(result, options)
-    return _file(drawn, options)
+    if isinstance(result.setting.model, Statistician):
+        return _samples(result, options, result.setting.model)
+    return _page(result, options) if result.setting.data.classifies else _waves(result, options)
 
 
 def _file(drawn: Figure, options: Options) -> bytes:

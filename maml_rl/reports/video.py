@@ -42,12 +42,14 @@ def episodes_side_by_side(
     draws: Draws,
     size: tuple[int, int],
     step: str = "gradient step",
+    columns: Sequence[int] | None = None,
 ) -> tuple[Iterator[Frame], float]:
     """The first episode of each task: a row per task, a column per step of adaptation. Returns frames and their rate.
 
     The rate is in 1/s. name: of the family. tasks: [V, ...], the first of those that the adaptation is of, which was
     played on the CPU. draws: of its episodes. size: width and height of each picture, pixels. step: the word for a step
-    of adaptation. Raises RenderingError if the family's pictures cannot be drawn here.
+    of adaptation. columns: the numbers of steps to show; None shows all. Raises RenderingError if the family's
+    pictures cannot be drawn here.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
     parts = [each.rows(slice(V)) for each in adaptation.trajectories]
@@ -59,7 +61,9 @@ def episodes_side_by_side(
     stride = ceil(1 / family.dt / MAX_FPS)
     lengths = torch.stack([part.first[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
     returns = [part.rewards[:, 0].cumsum(dim=-1) for part in parts]
-    moments = [*range(0, int(lengths.max()), stride), int(lengths.max())]
+    shown = list(range(K + 1) if columns is None else columns)
+    last = int(lengths[shown].max())
+    moments = [*range(0, last, stride), last]
 
     def picture(k: int, v: int, t: int) -> Frame:
         t = min(t, int(lengths[k, v]))
@@ -72,7 +76,7 @@ def episodes_side_by_side(
     def frames() -> Iterator[Frame]:
         try:
             for t in moments:
-                rows = [np.concatenate([picture(k, v, t) for k in range(K + 1)], axis=1) for v in range(V)]
+                rows = [np.concatenate([picture(k, v, t) for k in shown], axis=1) for v in range(V)]
                 yield np.concatenate(rows, axis=0)
         finally:
             for renderer in renderers:

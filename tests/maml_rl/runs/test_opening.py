@@ -8,7 +8,6 @@ from maml_rl.machine.atomic_file import TEMPORARY
 from maml_rl.train import main
 from tests.maml_rl.test_train import TINY, assert_same_tensors, checkpoint_bytes, train
 
-
 LATER = ["metrics.jsonl", "environment.json", "checkpoints"]  # than config.yaml
 
 
