@@ -54,7 +54,7 @@ def small(command: str, folder: Path) -> list[str]:
     if "maml_rl.compare" in parts and "--kept" not in parts:
         sizes = TINY_DATA if "--data" in parts else f"{TINY} --env-steps 200".replace("--iterations 2 ", "")
         parts += [*sizes.split(), "--tasks", "2", "--seeds", "1"]
-    if "maml_rl.evaluate" in parts:
+    if {"maml_rl.evaluate", "maml_rl.report"} & set(parts):
         of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot)", part) for part in parts)
         parts += ["--tasks", "2", "--gradient-steps", "1", *([] if of_data else ["--episodes", "2"])]
     if any(part.startswith(("benchmarks.", "tests.robustness.")) for part in parts):

@@ -23,6 +23,7 @@ COMMANDS = [
     "-m maml_rl.evaluate navigation-2d --tasks 3 --episodes 2 --output evaluation.json --video evaluation.mp4",
     "-m maml_rl.evaluate halfcheetah-dir --fixed-tasks maml-paper --episodes 2 --gradient-steps 1",
     "-m maml_rl.plot runs/a evaluation.json --output curves.png",
+    "-m maml_rl.report runs/a --tasks 3 --episodes 2 --gradient-steps 1 --output report.html",
 ]
 SCRIPT = """
 import gymnasium, maml_rl, pathlib

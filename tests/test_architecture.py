@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # the Python interface. envs/, whose files and folders know nothing of the others, is below them all.
 ROWS = [
     {""},
-    {"comparison", "evaluation"},
+    {"comparison"},
+    {"page"},
+    {"evaluation"},
     {"interface"},
     {"runs"},
     {"options"},
@@ -22,7 +24,7 @@ ROWS = [
     {"schema"},
     {"envs"},
 ]
-COMMANDS = {"maml_rl.train", "maml_rl.evaluate", "maml_rl.plot", "maml_rl.compare"}
+COMMANDS = {"maml_rl.train", "maml_rl.evaluate", "maml_rl.plot", "maml_rl.report", "maml_rl.compare"}
 
 # maml_rl/envs/: what each room may import of the others, and of the folder itself.
 PACKAGE = "maml_rl.envs"

@@ -1,0 +1,40 @@
+"""Films of single tasks before adaptation and after the last step, as text that a page holds."""
+
+import base64
+import tempfile
+from pathlib import Path
+
+from maml_rl.evaluation.policies import PolicyResult
+from maml_rl.machine.keys import Draws, Purpose
+from maml_rl.reports.evaluation import Adaptation
+from maml_rl.reports.video import episodes_side_by_side, write_video
+
+SIZE = (240, 180)  # pixels of each of the two pictures
+
+
+def film(result: PolicyResult, task: int, seed: int) -> str:
+    """A task's first episode before adaptation and after the last step, side by side: a data: URI of an MP4.
+
+    seed: of the evaluation. Raises RenderingError if there can be no pictures.
+    """
+    rows = slice(task, task + 1)
+    adaptation = Adaptation([each.rows(rows) for each in result.adaptation.trajectories])
+    frames, fps = episodes_side_by_side(
+        result.setting.config.env,
+        result.setting.family,
+        result.tasks[rows],
+        adaptation,
+        Draws(Purpose.EVALUATION_EPISODES, seed, first_task=task),
+        SIZE,
+        result.setting.step,
+        sorted({0, len(adaptation.trajectories) - 1}),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        write_video(path, frames, fps)
+        return data_uri("video/mp4", path.read_bytes())
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """The content as a data: URI."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
