@@ -4,6 +4,7 @@ python -m maml_rl.compare --env halfcheetah-dir --algorithms maml promp --seeds 
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -18,12 +19,14 @@ from maml_rl.comparison.options import PROG, Options, parse
 from maml_rl.comparison.plan import Plan, PlannedRun, plan
 from maml_rl.comparison.progress import ComparisonProgress
 from maml_rl.machine.atomic_file import write_atomically
+from maml_rl.machine.computer import versions
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.machine.threads import num_cpus
 from maml_rl.options.config import tasks_of
 from maml_rl.options.parts import choose_device
 from maml_rl.reports.measure import ACCURACY, LOSS, RETURN
+from maml_rl.runs.sessions import Session, now
 from maml_rl.schema.documents import parse_json, read_text
 from maml_rl.schema.text_table import text_table
 
@@ -48,7 +51,7 @@ def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     finished = [each for each in planned.runs if each.name not in failed]
     parts = [*earlier, *([(str(options.output), gathered(finished, options))] if finished else [])]
     if parts:
-        report(document.joined(parts), options)
+        report(document.joined(parts), options, shlex.join(["python", "-m", "maml_rl.compare", *argv]))
     for name, error in failed.items():
         print(f"maml_rl.compare: {name}: {error}", file=sys.stderr)
     return FAILED if failed else 0
@@ -96,9 +99,10 @@ def gathered(finished: Sequence[PlannedRun], options: Options) -> Comparison:
     return Comparison(side, evaluations[0][side], measure, evaluations[0]["protocol"], tasks, runs)
 
 
-def report(comparison: Comparison, options: Options) -> None:
+def report(comparison: Comparison, options: Options, command: str) -> None:
     """Print the tables, and write them down."""
     assert options.output
+    options.output.mkdir(parents=True, exist_ok=True)
     found, pairs = document.summaries(comparison), document.against_each_other(comparison)
     print(f"{comparison.tasks}: {len(comparison.task_list)} tasks\n")
     print(text_table(table.summary_rows(comparison, found)))
@@ -115,6 +119,10 @@ def report(comparison: Comparison, options: Options) -> None:
 
         drawn = comparison_figure(comparison, found, pairs)
         write_atomically(options.figure, picture(drawn, options.figure.suffix[1:].lower()))
+    from maml_rl.comparison.page import comparison_page  # matplotlib takes a second to import
+
+    made = Session(command, now(), 0, None, 1, versions(), {})
+    write_atomically(options.output / "comparison.html", comparison_page(comparison, found, pairs, made).encode())
     content = json.dumps(document.as_json(comparison, found, pairs)) + "\n"
     write_atomically(options.output / "comparison.json", content.encode())
 

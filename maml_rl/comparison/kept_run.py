@@ -13,6 +13,7 @@ from maml_rl.schema.bounds import Within, check_value
 from maml_rl.schema.errors import UsageError, shown
 
 MAX_POINTS = 100  # of a curve
+MAX_OPTIONS = 200
 DIGITS = 4  # significant ones, of every number that is kept
 
 Number = Annotated[float | None, Within(-1e30, 1e30)]
@@ -38,6 +39,7 @@ class KeptRun:
     algorithm: str
     seed: int
     iterations: int
+    options: dict[str, Any]  # those that are not its preset's
     done: list[float]  # up to some iterations, at most MAX_POINTS: env steps, or of a data set iterations
     seconds: list[float]  # up to then
     pre: list[
@@ -68,6 +70,7 @@ def kept(planned: PlannedRun, evaluation: dict[str, Any], measure: Measure) -> K
         config.algorithm,
         config.seed,
         config.iterations,
+        dict(planned.given),
         [float(done[end - 1]) for end in ends[1:]],
         [_rounded(seconds[end - 1]) for end in ends[1:]],  # type: ignore[misc]
         [_rounded(pre[first:end].mean()) for first, end in pairwise(ends)],
@@ -85,6 +88,9 @@ def read_kept(given: Any, label: str) -> KeptRun:
         raise UsageError(f"{label}: got no {missing!r}, allowed: a run of a comparison")
     values = {name: check_value(f"{label}: {name}", given[name], kind) for name, kind in FIELDS.items()}
     values |= {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+    options = given.get("options", {})
+    if not isinstance(options, dict) or len(options) > MAX_OPTIONS:
+        raise UsageError(f"{label}: options: got {shown(options)}, allowed: values by name")
     scores = given["scores"]
     if not isinstance(scores, list) or not 1 <= len(scores) <= 1001:
         raise UsageError(f"{label}: scores: got {shown(scores)}, allowed: a list for each number of steps")
@@ -95,7 +101,7 @@ def read_kept(given: Any, label: str) -> KeptRun:
     ):
         if got != allowed:
             raise UsageError(f"{label}: {name}: got {got} numbers, allowed: {allowed}")
-    return KeptRun(**values, scores=rows)
+    return KeptRun(**values, options=options, scores=rows)
 
 
 def _or_nan(value: float | None) -> float:

@@ -27,6 +27,7 @@ class PlannedRun:
     label: str  # of all seeds
     config: Config
     folder: Path
+    given: Mapping[str, Any]  # the options that are not its preset's, but the comparison's
 
     @property
     def name(self) -> str:
@@ -70,9 +71,10 @@ def plan(options: Options, shared: Mapping[str, Any]) -> Plan:
         own = {name: value for name, value in labelled[label].items() if name != "algorithm"}
         config = configure(config, own, lambda name, label=label: f"{file}: runs: {label}: {name}")
         config = configure(config, _had(shared, base), option_name)
+        chosen = {**_had(common, base), **own, **_had(shared, base)}
         for seed in whole["seeds"]:
             seeded = configure(config, {"seed": seed}, lambda _: "--seeds")
-            runs.append(PlannedRun(label, seeded, options.output / "runs" / f"{label}-{seed}"))
+            runs.append(PlannedRun(label, seeded, options.output / "runs" / f"{label}-{seed}", chosen))
     return Plan(runs, env_steps)
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,23 +20,21 @@ def document(contents: Contents, made: Session) -> str:
     made: the session that makes it.
     """
     script = (FOLDER / "report.js").read_text()
-    return (
-        Environment(
-            loader=FileSystemLoader(FOLDER),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        .get_template("report.html.jinja")
-        .render(
-            contents=contents,
-            made=made,
-            style=Markup((FOLDER / "report.css").read_text()),
-            script=Markup(script),
-            policy=policy(script),
-        )
+    return rendered(FOLDER / "report.html.jinja", script, contents=contents, made=made)
+
+
+def rendered(template: Path, script: str, **values: Any) -> str:
+    """A template in the page's style, with values escaped, and that script alone allowed to run."""
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    style = Markup((FOLDER / "report.css").read_text())
+    page = environment.get_template(template.name)
+    return page.render(style=style, script=Markup(script), policy=policy(script), **values)
 
 
 def policy(script: str) -> str:

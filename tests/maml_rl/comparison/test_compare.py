@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -59,6 +60,15 @@ def test_a_repeated_call_takes_what_is_there(compared, capsys) -> None:
     assert "navigation-2d: 3 tasks" in table
     assert "probability of improvement" in table
     assert "one seed of maml, pretrain: nothing can be concluded" in table
+
+
+def test_the_report_is_one_page_without_network(compared) -> None:
+    page = (compared / "comparison.html").read_text()
+    assert "default-src 'none'" in page
+    assert page.count("<svg") == 1
+    for words in ("probability of improvement", "one seed of maml, pretrain", "num_tasks 2", "All pairs", "<title>"):
+        assert (words in page) == (words != "All pairs"), words  # one pair is all
+    assert not re.search(r"https?://(?!www\.w3\.org)", page)
 
 
 def test_what_is_missing_is_trained_and_evaluated_and_a_failed_run_leaves_the_others(
