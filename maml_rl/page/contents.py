@@ -19,6 +19,7 @@ class Film:
     task: int
     words: str
     uri: str
+    poster: str  # its last picture
 
 
 @dataclass(frozen=True)

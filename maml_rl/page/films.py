@@ -1,19 +1,25 @@
 """Films of single tasks before adaptation and after the last step, as text that a page holds."""
 
 import base64
+import io
 import tempfile
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
+from maml_rl.envs.pictures.renderer import Frame
 from maml_rl.evaluation.policies import PolicyResult
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.reports.evaluation import Adaptation
 from maml_rl.reports.video import episodes_side_by_side, write_video
 
-SIZE = (240, 180)  # pixels of each of the two pictures
+SIZE = (320, 240)  # pixels of each of the two pictures
 
 
-def film(result: PolicyResult, task: int, seed: int) -> str:
-    """A task's first episode before adaptation and after the last step, side by side: a data: URI of an MP4.
+def film(result: PolicyResult, task: int, seed: int) -> tuple[str, str]:
+    """A task's first episode before adaptation and after the last step, side by side: data: URIs of an MP4 and its end.
 
     seed: of the evaluation. Raises RenderingError if there can be no pictures.
     """
@@ -31,8 +37,22 @@ def film(result: PolicyResult, task: int, seed: int) -> str:
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
-        write_video(path, frames, fps)
-        return data_uri("video/mp4", path.read_bytes())
+        last: deque[Frame] = deque(maxlen=1)
+        write_video(path, _kept(frames, last), fps)
+        return data_uri("video/mp4", path.read_bytes()), data_uri("image/jpeg", _jpeg(last[0]))
+
+
+def _kept(frames: Iterator[Frame], last: deque[Frame]) -> Iterator[Frame]:
+    """The frames, the last of which is kept."""
+    for frame in frames:
+        last.append(frame)
+        yield frame
+
+
+def _jpeg(frame: Frame) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, format="JPEG", quality=80)
+    return buffer.getvalue()
 
 
 def data_uri(kind: str, content: bytes) -> str:

@@ -144,7 +144,7 @@ def _films(
                 for number, task in enumerate(tasks, start=1):
                     status.update(f"{result.name}: filming task {number} of {len(tasks)}")
                     words = result.setting.family.describe(result.tasks[task])
-                    films[-1].append(Film(task, words, film(result, task, options.seed)))
+                    films[-1].append(Film(task, words, *film(result, task, options.seed)))
     except RenderingError as error:
         return [[] for _ in played], f"None could be made: {error}."
     return films, ""
@@ -161,6 +161,9 @@ def _pictures(result: ModelResult, options: Options, name: str) -> Markup:
 def _panel(drawn: Figure, name: str, words: str) -> Markup:
     """A figure of one panel, in a size that a phone can show."""
     drawn.set_size_inches(WIDTH, HEIGHT * drawn.get_figheight())
+    for axes in drawn.axes:
+        axes.set_xlabel(axes.get_xlabel().partition(" (")[0])  # the page says the rest beneath it
+        axes.set_ylabel(axes.get_ylabel().replace(" (", "\n("))
     return inline_svg(drawn, name, words)
 
 

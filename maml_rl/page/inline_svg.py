@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-LEAST = 58  # pixels of a figure's inch: a narrower screen shows a part, and scrolls
+LEAST, MOST = 56, 100  # pixels of a figure's inch: a narrower screen shows a part, and scrolls
 # Text stays text; marks of figures are named by this, and not by chance.
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "maml_rl", "text.parse_math": False}
 BLACK = r"(fill|stroke): ?(#000000|#000|black)\b"
@@ -30,7 +30,8 @@ def inline_svg(drawn: Figure, name: str, words: str) -> Markup:
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
     text = re.sub(BLACK, r"\1: currentColor", text)
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)  # the page's own
-    least = f"min-width: {LEAST * drawn.get_figwidth():.0f}px"
+    width = drawn.get_figwidth()
+    limits = f"min-width: {LEAST * width:.0f}px; max-width: {MOST * width:.0f}px"
     opening = re.sub(r' (width|height|version|xmlns(:\w+)?)="[^"]*"', "", text[: text.index(">")])
-    opening += f' role="img" class="figure" style="{least}" aria-label="{escape(words)}"'
+    opening += f' role="img" class="figure" style="{limits}" aria-label="{escape(words)}"'
     return Markup(opening + text[text.index(">") :])

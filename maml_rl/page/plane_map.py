@@ -13,7 +13,7 @@ from torch import Tensor
 from maml_rl.page.chart import FONT, Scale, numbered, scale, x_axis, y_axis
 from maml_rl.page.element import element
 from maml_rl.page.evaluated import Evaluated
-from maml_rl.page.task_chart import label
+from maml_rl.page.task_chart import MANY, label
 from maml_rl.reports.measure import ACCURACY
 
 SIDE = 260  # of a map
@@ -41,7 +41,7 @@ def colour_key(evaluated: Evaluated) -> Markup:
         for i, value in enumerate(torch.linspace(colours.low, colours.high, steps, dtype=torch.float64).tolist())
     ]
     line = Scale(colours.low, colours.high, 16, 16 + BAR)
-    ticks = numbered(line.ticks(3), evaluated.measure is ACCURACY)
+    ticks = numbered(line.ticks(4), evaluated.measure is ACCURACY)
     words = [element("text", word, x=line(value), y=18.0 + FONT, text_anchor="middle") for value, word in ticks.items()]
     return element(
         "svg",
@@ -77,7 +77,7 @@ def _map(evaluated: Evaluated, k: int, colours: _Colours, x: Scale, y: Scale, ce
         element(
             "g",
             element("title", label(evaluated, i)),
-            element("circle", cx=x(place[0]), cy=y(place[1]), r=4.5, fill=of_tasks[i]),
+            element("circle", cx=x(place[0]), cy=y(place[1]), r=2.5 if len(values) > MANY else 4.5, fill=of_tasks[i]),
             class_="task",
             data_task=i,
             role="img",

@@ -11,7 +11,7 @@ from maml_rl.rl.trajectories import Trajectories
 
 FAMILIES = {"navigation-2d"}  # whose observation begins with the position [2] (m)
 SIDE = 200.0
-HALF_WIDTH = 0.8  # m: the visible part around the start, or more if a goal is beyond
+HALF_WIDTH = 0.65  # m: the visible part around the start, or more if a goal is beyond
 TRACKS = 5  # episodes that are drawn of a task
 
 
