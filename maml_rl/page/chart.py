@@ -63,6 +63,10 @@ def y_axis(scale: Scale, x: float, right: float, words: str, percent: bool = Fal
 
 
 def numbered(ticks: Sequence[float], percent: bool = False) -> dict[float, str]:
-    """The values as words."""
-    words = {value: f"{100 * value if percent else value:.4g}" for value in ticks}
-    return {value: text.replace("-", "\N{MINUS SIGN}") + " %" * percent for value, text in words.items()}
+    """The values as words, all with as many digits behind the point as one of them needs, up to 9."""
+    factor = 100 if percent else 1
+    digits = next(
+        (n for n in range(9) if all(abs(round(factor * tick, n) - factor * tick) < 1e-9 for tick in ticks)), 9
+    )
+    words = {tick: f"{factor * tick:,.{digits}f}" for tick in ticks}
+    return {tick: text.replace("-", "\N{MINUS SIGN}") + " %" * percent for tick, text in words.items()}

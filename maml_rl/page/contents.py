@@ -57,6 +57,7 @@ class Contents:
     tasks: str  # the family or data set
     about: str  # its tasks, in words
     protocol: str  # of the evaluation
+    source: str  # of its tasks
     runs: Sequence[Run]
     num_tasks: int  # that were evaluated on
     curves: Markup  # of training; empty if no run has metrics

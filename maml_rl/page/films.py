@@ -18,6 +18,11 @@ from maml_rl.reports.video import episodes_side_by_side, write_video
 SIZE = (320, 240)  # pixels of each of the two pictures
 
 
+def check_pictures(result: PolicyResult) -> None:
+    """Raise RenderingError if there can be no pictures, before an episode is played again for them."""
+    result.setting.family.make_renderer(result.tasks[0], *SIZE).close()
+
+
 def film(result: PolicyResult, task: int, seed: int) -> tuple[str, str]:
     """A task's first episode before adaptation and after the last step, side by side: data: URIs of an MP4 and its end.
 

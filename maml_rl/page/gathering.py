@@ -19,7 +19,7 @@ from maml_rl.options.config import RlConfig, tasks_of
 from maml_rl.page.contents import Contents, Film, Run
 from maml_rl.page.evaluated import Evaluated, of_model, of_policy
 from maml_rl.page.facts import RunFacts, facts_of
-from maml_rl.page.films import film
+from maml_rl.page.films import check_pictures, film
 from maml_rl.page.inline_svg import inline_svg
 from maml_rl.page.options import Options
 from maml_rl.page.plane_map import colour_key, plane_maps
@@ -93,6 +93,7 @@ def _contents(
             tasks=tasks_of(facts[0].config),
             about=_about(facts[0]),
             protocol=policies.title(played) if played else models.title(learned),
+            source=f"those of {options.fixed_tasks}" if options.fixed_tasks else f"new ones, of seed {options.seed}",
             runs=runs,
             num_tasks=len(first.tasks),
             curves=_panel(figure(group_runs(trained), []), "learning", "learning curves") if trained else Markup(),
@@ -138,6 +139,7 @@ def _films(
     """Of every policy the films of some tasks; none, and the reason, if there can be none."""
     films: list[list[Film]] = []
     try:
+        check_pictures(played[0])
         with console.status("filming") as status:
             for result in played:
                 films.append([])
