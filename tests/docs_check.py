@@ -55,7 +55,7 @@ def small(command: str, folder: Path) -> list[str]:
         sizes = TINY_DATA if "--data" in parts else f"{TINY} --env-steps 200".replace("--iterations 2 ", "")
         parts += [*sizes.split(), "--tasks", "2", "--seeds", "1"]
     if {"maml_rl.evaluate", "maml_rl.report"} & set(parts):
-        of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot)", part) for part in parts)
+        of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot)|runs/prototypical", part) for part in parts)
         parts += ["--tasks", "2", "--gradient-steps", "1", *([] if of_data else ["--episodes", "2"])]
     if any(part.startswith(("benchmarks.", "tests.robustness.")) for part in parts):
         parts += ["--max-seconds", "0"] if "benchmarks.time_to_score" in parts else ["--help"]
@@ -87,12 +87,15 @@ def main() -> int:
         folder = Path(name)
         prepare(folder)
         train = [sys.executable, "-m", "maml_rl.train", *TINY.split()]
-        runs = {"RUN": "navigation-2d", "runs/halfcheetah-vel-1": "halfcheetah-vel", "OWN": "my_module:MyTasks"}
+        runs = dict.fromkeys(["RUN", "runs/maml-1", "runs/promp-1"], "navigation-2d")
+        runs |= {"runs/halfcheetah-vel-1": "halfcheetah-vel", "OWN": "my_module:MyTasks"}
         for run, env in runs.items():
             subprocess.run([*train, "--env", env, "--run-dir", run], cwd=folder, check=True, capture_output=True)
         train = [sys.executable, "-m", "maml_rl.train", *TINY_DATA.split(), "--metrics-every", "1"]
-        for run, data in {"DATA_RUN": "omniglot", "runs/omniglot-1": "omniglot"}.items():
-            subprocess.run([*train, "--data", data, "--run-dir", run], cwd=folder, check=True, capture_output=True)
+        for run in ("DATA_RUN", "runs/omniglot-1", "runs/maml", "runs/reptile", "runs/prototypical"):
+            subprocess.run(
+                [*train, "--data", "omniglot", "--run-dir", run], cwd=folder, check=True, capture_output=True
+            )
         coloured(folder / "path" / "to" / "images", classes=40, pictures=10)
         for page in PAGES:
             of_page = WORDS | ({"RUN": "DATA_RUN"} if page.name == OF_DATA else {})
