@@ -59,14 +59,14 @@ def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     elif source.list_algorithms:
         print(algorithms())
     else:
-        start(config, source, signals, ranks, shlex.join(["python", "-m", "maml_rl.train", *argv]))
+        start(config, source, signals, ranks, f"{PROG} {shlex.join(argv)}")
     return 0
 
 
 def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks, command: str) -> None:
     """Wire a run together, new or resumed, and train. Raises UsageError before it writes anything.
 
-    command: as it was given, for the run's record.
+    command: the line that the user gave, for the run's record.
     """
     with ranks.together():
         device = choose_device(config.device, ranks.local_rank, ranks.local_size)
@@ -93,7 +93,7 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks, co
                 print(f"{done}; --iterations N goes on", file=sys.stderr)
             return
         with ranks.together():
-            record = held.enter_context(RunRecord(config, run_dir, checkpoint.iteration))
+            record = held.enter_context(RunRecord(config, run_dir, checkpoint.iteration, command))
             if run_dir:
                 session = Session(
                     command, now(), checkpoint.iteration, source.preset, ranks.size, versions(), computer(device)

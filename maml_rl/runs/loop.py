@@ -81,6 +81,7 @@ def train(
                 if filming:
                     filming.after_iteration(checkpoint)
         if checkpoint.iteration > 0:
+            record.finish(checkpoint.iteration, f"{setting.measure.name}/post")
             with signals.interruptible():
                 validator.draw_figures(checkpoint)
     except (Interrupted, FamilyError, WorkerError, RankLost, Diverged, OSError) as end:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -67,12 +68,20 @@ class MetricsWriter:
         self._tensorboard.add_scalar(key, value, iteration)
         self._tensorboard.flush()
 
+    def add_summary(self, summary: Summary, iteration: int) -> None:
+        """A summary for TensorBoard, as its event files hold them."""
+        self._tensorboard._get_file_writer().add_summary(summary, iteration)
+        self._tensorboard.flush()
+
+    def add_text(self, key: str, lines: Sequence[str], iteration: int) -> None:
+        """Lines for TensorBoard's text tab, as they are."""
+        self._tensorboard.add_text(key, "\n".join(f"    {line}" for line in lines), iteration)  # a block of code
+        self._tensorboard.flush()
+
     def add_gif(self, key: str, gif: bytes, size: tuple[int, int], iteration: int) -> None:
         """An encoded GIF for TensorBoard, which plays it. size: its height and width, pixels."""
         image = Summary.Image(height=size[0], width=size[1], colorspace=3, encoded_image_string=gif)
-        summary = Summary(value=[Summary.Value(tag=key, image=image)])
-        self._tensorboard._get_file_writer().add_summary(summary, iteration)
-        self._tensorboard.flush()
+        self.add_summary(Summary(value=[Summary.Value(tag=key, image=image)]), iteration)
 
     def add_figure(self, key: str, figure: "Figure", iteration: int) -> None:
         """A matplotlib figure for TensorBoard."""

@@ -5,10 +5,12 @@ from pathlib import Path
 from types import TracebackType
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.machine.versions import versions
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.options.config import Config, DataConfig, RlConfig, tasks_of
 from maml_rl.runs.checkpoint import Checkpoint, checkpoint_name, save_checkpoint
 from maml_rl.runs.directory import write_config
+from maml_rl.runs.hyper_parameters import FINAL, session_end, session_start
 from maml_rl.runs.metrics_file import MetricsWriter
 from maml_rl.runs.progress import ProgressDisplay
 
@@ -22,8 +24,10 @@ class RunRecord:
     Raises UsageError if the directory's metrics cannot be continued.
     """
 
-    def __init__(self, config: Config, run_dir: Path | None, first_iteration: int) -> None:
+    def __init__(self, config: Config, run_dir: Path | None, first_iteration: int, command: str = "") -> None:
+        """command: the line that the run was begun or resumed with, for TensorBoard."""
         self._config, self.run_dir = config, run_dir
+        self._metrics: Metrics = {}  # the last ones
         self._rejected = 0  # line searches without a step, up to now
         self.last_checkpoint = run_dir / "checkpoints" / checkpoint_name(first_iteration) if run_dir else None
         self._open = contextlib.ExitStack()
@@ -35,6 +39,8 @@ class RunRecord:
             progress = ProgressDisplay(tasks_of(config), config.iterations, first_iteration)
             self._progress = self._open.enter_context(progress)
             write_config(run_dir, config)
+            self.writer.add_summary(session_start(config), first_iteration)
+            self.writer.add_text("command", [command, f"# {versions()}"], first_iteration)
             since = f", from iteration {first_iteration} on" if first_iteration else ""
             self.say(f"writing to {run_dir}{since}")
             if self.writer.notice:
@@ -55,6 +61,7 @@ class RunRecord:
         if self.writer and self._progress:
             if metrics:
                 self.writer.write(metrics)
+                self._metrics = metrics
             self._progress.update(done, metrics, env_steps)
             if metrics.get("iteration") == 0 and isinstance(self._config, RlConfig):
                 for line in first_policy(metrics):
@@ -62,6 +69,18 @@ class RunRecord:
             self._rejected = 0 if metrics.get("line_search/accepted", True) else self._rejected + 1
             if self._rejected in REJECTED:
                 self.say(stuck(metrics, self._rejected, ALGORITHMS[self._config.algorithm].step_size))
+
+    def final(self, key: str, value: float, done: int) -> None:
+        """A value to compare runs by, in TensorBoard. key: of the metric. done: iterations up to now."""
+        if self.writer:
+            self.writer.add_scalar(f"{FINAL}{key}", value, done - 1)
+
+    def finish(self, done: int, metric: str) -> None:
+        """Say in TensorBoard that the run has come to its end, and with which value of a metric."""
+        if self.writer:
+            if metric in self._metrics:  # of few iterations of a data set there are none
+                self.final(metric, self._metrics[metric], done)
+            self.writer.add_summary(session_end(), done - 1)
 
     def checkpoint(self, checkpoint: Checkpoint) -> Path | None:
         """Write a checkpoint, and return its path."""

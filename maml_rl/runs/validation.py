@@ -48,6 +48,8 @@ class Validator:
         better = measure.better(value, before)
         if better:
             save_checkpoint(checkpoints, checkpoint, config, (measure, value))
+        if last:
+            self._record.final(f"validation/{measure.name}", value if better else before, checkpoint.iteration)
         verdict = "the best so far" if better else f"the best was {measure.text(before)}"
         words = f"{measure.name} on validation tasks {measure.text(value)}, {verdict}"
         self._record.say(f"iteration {checkpoint.iteration}: {words}")
