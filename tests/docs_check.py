@@ -26,6 +26,7 @@ LEFT_OUT = {
     r"^(pip|apt) ": "installs",
     r"configs/metaworld": "needs a virtual environment of its own: make test-metaworld",
     r"--physics warp": "MuJoCo Warp compiles for 40 s: tests/maml_rl/test_warp.py runs it",
+    r"my_module.*--video ": "draws with pygame: tests/maml_rl/test_own_videos.py films",
     r"--nnodes|srun|\$": "needs several machines",
 }
 

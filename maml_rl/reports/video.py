@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from maml_rl.envs import Family, KeyedGenerator, Simulation
+from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.envs.pictures.renderer import Frame
 from maml_rl.machine.atomic_file import TEMPORARY
 from maml_rl.machine.keys import Draws
@@ -48,8 +49,8 @@ def episodes_side_by_side(
 
     The rate is in 1/s. name: of the family. tasks: [V, ...], the first of those that the adaptation is of, which was
     played on the CPU. draws: of its episodes. size: width and height of each picture, pixels. step: the word for a step
-    of adaptation. columns: the numbers of steps to show; None shows all. Raises RenderingError if the family's
-    pictures cannot be drawn here.
+    of adaptation. columns: the numbers of steps to show; None shows all. Raises RenderingError if the pictures cannot
+    be drawn here; of a user's class each frame may.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
     parts = [each.rows(slice(V)) for each in adaptation.trajectories]
@@ -89,7 +90,7 @@ def replay(simulation: Simulation, tasks: Tensor, trajectories: Trajectories, ge
     """The states [V, E, H + 1, S] that the first episodes of a rollout went through, NaN after their ends.
 
     simulation: as the rollout's. generator: the rollout's, at its first draw. The physics is deterministic: the same
-    start and the same actions lead through the very same states.
+    start and the same actions lead through the very same states. Raises RenderingError if they do not.
     """
     first, H = trajectories.first, trajectories.rewards.shape[-1]
     simulation.reset(tasks, generator)
@@ -99,7 +100,8 @@ def replay(simulation: Simulation, tasks: Tensor, trajectories: Trajectories, ge
         mask = first[:, :, t].to(simulation.device)
         # The states are the very same; a reward's last bit depends on how many tasks stand beside each other.
         recorded = trajectories.rewards[:, :, t].to(simulation.device)
-        assert torch.allclose(rewards[mask], recorded[mask], rtol=1e-9, atol=1e-9), "the replay went astray"
+        if not torch.allclose(rewards[mask], recorded[mask], rtol=1e-9, atol=1e-9):  # only a user's class may do this
+            raise RenderingError("the same start and the same actions lead to other rewards if they are played again")
         states.append(simulation.snapshot().where(mask[..., None], torch.nan))
     return torch.stack(states, dim=2).cpu()
 

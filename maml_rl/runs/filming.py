@@ -3,6 +3,7 @@
 import dataclasses
 import io
 
+from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.ranks import ALONE
@@ -34,7 +35,7 @@ class Filming:
         if self._record.writer and self._possible:
             try:
                 self._film(checkpoint)
-            except OSError as error:
+            except (OSError, FamilyError, WorkerError) as error:
                 self._record.say(f"iteration {checkpoint.iteration}: no video: {summary(error)}")
         self._ranks.wait_for_first()
 
@@ -56,11 +57,11 @@ class Filming:
             frames, fps = episodes_side_by_side(
                 config.env, setting.family, tasks, adaptation, draws, SIZE, setting.step
             )
+            pictures = list(frames)
         except RenderingError as error:
             self._possible = False
             self._record.say(f"no videos: {error}")
             return
-        pictures = list(frames)
         write_video(path, iter(pictures), fps)
         gif = io.BytesIO()
         write_gif(gif, iter(pictures), fps)

@@ -150,7 +150,64 @@ class OtherName(Tasks):
             return *super().step(action)[:4], {"is_success": float(self.t == 5)}
 
 
+class Painted(Tasks):
+    """Renders one colour: the step, the task, and chance that is observed too."""
+
+    class env(Counter):
+        metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - so in gymnasium.Env
+
+        def observe(self, action):
+            self.seen = super().observe(action)
+            return self.seen
+
+        def render(self):
+            np.random.uniform(size=self.t)  # which the episode's own chance must not notice
+            if self.render_mode != "rgb_array":
+                return None
+            return np.full((30, 20, 3), self.colour(), np.uint8)
+
+        def colour(self):
+            return 20 * self.t, int(200 * self.task), int(50 * abs(self.seen[1, 1])) % 256
+
+
+class Pendulums(Tasks):
+    """One of Gymnasium's MuJoCo environments, made for no pictures."""
+
+    def make_env(self):
+        return gymnasium.make("InvertedPendulum-v5", width=64, height=64)
+
+    def set_task(self, env, task):
+        pass
+
+
 # ---- unsound
+
+
+class Unpainted(Painted):
+    """Says that it renders, and does not."""
+
+    class env(Painted.env):
+        def render(self):
+            return None
+
+
+class Smudged(Painted):
+    """Fails as it draws its third step."""
+
+    class env(Painted.env):
+        def render(self):
+            if self.t == 3:
+                raise ImportError("no brush:\npip install brush")
+            return super().render()
+
+
+class Restless(Painted):
+    """Pays what no seed decides."""
+
+    class env(Painted.env):
+        def step(self, action):
+            observation, _, *rest = super().step(action)
+            return observation, np.random.default_rng().uniform(), *rest
 
 
 class Unseeded(Benchmark):

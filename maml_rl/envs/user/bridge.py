@@ -16,6 +16,8 @@ from maml_rl.envs.pictures.offscreen import RenderingError
 from maml_rl.envs.pictures.renderer import Renderer
 from maml_rl.envs.simulation import Step, check_tasks
 from maml_rl.envs.start_states import StartStates
+from maml_rl.envs.user.film import Film
+from maml_rl.envs.user.filmed import PICTURES, draws_pictures
 from maml_rl.envs.user.observations import count_numbers
 from maml_rl.envs.user.simulation import COLUMNS, REWARD, SUCCESS, TERMINATED, TRUNCATED
 from maml_rl.envs.user.user_class import draw_tasks, load_user_tasks, make_env
@@ -46,6 +48,7 @@ class GymnasiumFamily:
         probe = make_env(name, self._tasks)
         try:
             self._read_spaces(probe)
+            self._draws_pictures = draws_pictures(probe)
             self.horizon = getattr(probe.spec, "max_episode_steps", None) or HORIZON
             frame_rate = probe.metadata.get("render_fps")
             self.dt = float(getattr(probe.unwrapped, "dt", None) or (1 / frame_rate if frame_rate else 1.0))
@@ -66,7 +69,11 @@ class GymnasiumFamily:
         return ", ".join(numbers) if len(numbers) <= 2 else f"{numbers[0]}, ... ({len(numbers)} numbers)"
 
     def make_renderer(self, task: Tensor, width: int, height: int) -> Renderer:
-        raise RenderingError(f"{self.name}: there are no pictures of a user's own environments")
+        if not self._draws_pictures:
+            allowed = f"those with {PICTURES!r} in the render_modes of their metadata"
+            raise RenderingError(f"{self.name}: its environments draw no pictures, allowed: {allowed}")
+        pool = WorkerPool(self.name, 1, self.observation_size, self.action_numbers, 1)
+        return Film(pool, self.form.task(task.double().numpy()), self.action_numbers, width, height)
 
     def simulate(
         self, num_tasks: int, episodes_per_task: int, num_threads: int = 0, make_physics: MakePhysics | None = None
@@ -96,6 +103,7 @@ class GymnasiumFamily:
         else:
             allowed = "Discrete, MultiDiscrete, MultiBinary, Box of floats"
             raise FamilyError(f"{self.name}: its action space is {_words(actions)}, allowed: {allowed}")
+        self.action_numbers = len(self.choices) or self.action_size  # A', of the user's action space
 
     def numbers(self, actions: Tensor) -> Tensor:
         """Translate the policy's output [M, E, A] into numbers [M, E, A'] of the user's action space."""
@@ -118,15 +126,17 @@ class GymnasiumSimulation:
         self.family, self.num_tasks, self.episodes_per_task = family, num_tasks, episodes_per_task
         self._num_workers = num_workers
         self._pool: WorkerPool | None = None
-        self._rows = torch.zeros(num_tasks, episodes_per_task, family.observation_size + COLUMNS, dtype=self.dtype)
+        shape = num_tasks, episodes_per_task
+        self._rows = torch.zeros(*shape, family.observation_size + COLUMNS, dtype=self.dtype)
+        self._seeds = torch.zeros(*shape, 1, dtype=self.dtype)  # of the present episodes
+        self._numbers = torch.zeros(*shape, family.action_numbers, dtype=self.dtype)  # the last actions
 
     def reset(self, tasks: Tensor, generator: KeyedGenerator) -> Tensor:
         check_tasks(tasks, self.num_tasks, self.family.task_shape)
         E = self.episodes_per_task
         if self._pool is None or not self._pool.close.alive:
             family = self.family
-            numbers = len(family.choices) or family.action_size
-            sizes = (self.num_tasks * E, family.observation_size, numbers)
+            sizes = (self.num_tasks * E, family.observation_size, family.action_numbers)
             self._pool = WorkerPool(family.name, *sizes, self._num_workers)
             self._pool.check_task(family.form.task(tasks[0].double().numpy()))
         given = [self.family.form.task(task.double().numpy()) for task in tasks]
@@ -139,7 +149,8 @@ class GymnasiumSimulation:
 
     def step(self, actions: Tensor) -> Step:
         assert self._pool is not None, "step before reset"
-        rows = self._pool.step(self.family.numbers(actions).flatten(0, 1).numpy())
+        self._numbers = self.family.numbers(actions)
+        rows = self._pool.step(self._numbers.flatten(0, 1).numpy())
         observations = self._received(rows, "step")
         terminated = self._column(TERMINATED).bool()
         truncated = self._column(TRUNCATED).bool() & ~terminated
@@ -149,7 +160,11 @@ class GymnasiumSimulation:
         return torch.zeros(self.num_tasks, self.episodes_per_task, dtype=torch.bool)
 
     def snapshot(self) -> Tensor:
-        return self._rows[..., :-COLUMNS].clone()
+        """The present episode's seed, the action that led here, in the user's numbers, and the observation.
+
+        [M, E, 1 + A' + O].
+        """
+        return torch.cat([self._seeds, self._numbers, self._rows[..., :-COLUMNS]], dim=-1)
 
     def _draw_seeds(self, generator: KeyedGenerator) -> Tensor:
         """[M, E, 1], of the environments' resets."""
@@ -159,6 +174,7 @@ class GymnasiumSimulation:
     def _start(self, seeds: Tensor, simulations: Tensor) -> Tensor:
         """Start an episode in some simulations [M, E] bool. seeds: [M, E, 1]. Returns all observations [M, E, O]."""
         assert self._pool is not None, "restart before reset"
+        self._seeds = seeds.to(self.dtype).where(simulations[..., None], self._seeds)
         chosen = zip(self._given, seeds.flatten().tolist(), simulations.flatten().tolist(), strict=True)
         rows = self._pool.reset([(task, seed) if starts else None for task, seed, starts in chosen])
         return self._received(rows, "reset")

@@ -14,6 +14,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector.async_vector_env import _async_worker
 
 from maml_rl.envs.errors import FamilyError
+from maml_rl.envs.user.filmed import FilmedEpisode
 from maml_rl.envs.user.simulation import COLUMNS, Simulation
 from maml_rl.envs.user.user_class import UserTasks, last_traceback, load_user_tasks
 
@@ -45,6 +46,7 @@ class Bundle(gymnasium.Env):
         self._name = name
         self._tasks: UserTasks | None = None
         self._simulations: list[Simulation] = []
+        self._filmed: dict[int, FilmedEpisode] = {}  # by their seeds
         self._rows = np.zeros(self.observation_space.shape)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
@@ -55,7 +57,7 @@ class Bundle(gymnasium.Env):
         return self._rows, 0.0, False, False, self._attempt(self._step, action)
 
     def close(self) -> None:
-        for simulation in self._simulations:
+        for simulation in (*self._simulations, *self._filmed.values()):
             simulation.env.close()
 
     def probe(self, task: Any) -> dict[str, Any]:
@@ -79,6 +81,26 @@ class Bundle(gymnasium.Env):
 
         fault = self._attempt(play) or self._attempt(play)
         return fault or {"digest": digests[0] if digests[0] == digests[1] else None}
+
+    def picture(self, seed: int, task: Any | None, actions: np.ndarray) -> dict[str, Any]:
+        """Play on an episode, which its seed names, with actions [t, A'], and draw it. task: given if it begins.
+
+        Returns its "picture" and its "observation" [O] then.
+        """
+        drawn: dict[str, Any] = {}
+
+        def play() -> None:
+            self._tasks = self._tasks or load_user_tasks(self._name)
+            if seed not in self._filmed:
+                self._filmed[seed] = FilmedEpisode(self._name, self._tasks, self._rows.shape[1] - COLUMNS)
+            episode = self._filmed[seed]
+            if task is not None:
+                episode.start(task, seed)
+            for action in actions:
+                episode.step(action)
+            drawn.update(picture=episode.picture(), observation=episode.row[:-COLUMNS])
+
+        return self._attempt(play) or drawn
 
     def _reset(self) -> None:
         self._tasks = self._tasks or load_user_tasks(self._name)

@@ -28,7 +28,7 @@ class WorkerPool:
         self, name: str, num_simulations: int, observation_size: int, action_numbers: int, num_workers: int
     ) -> None:
         """name: "module:Class". action_numbers: A', of the user's action space. Raises WorkerError if none start."""
-        self._name = name
+        self.name = name
         self._shares = np.array_split(np.arange(num_simulations), min(num_workers, num_simulations))
         size = len(self._shares[0])  # the largest; the rows that others have less are padding
         # Row of each simulation among the rows of all workers.
@@ -63,7 +63,7 @@ class WorkerPool:
             self.close()
             allowed = "a class that draws what its tasks mean from a generator with a seed of its own"
             raise FamilyError(
-                f"{self._name}: task {task!r} is another one in each worker process: after the same seed observations "
+                f"{self.name}: task {task!r} is another one in each worker process: after the same seed observations "
                 f"or rewards differ, allowed: {allowed}"
             )
 
@@ -84,6 +84,16 @@ class WorkerPool:
             rows, *_, info = self._vector_env.step(self._actions)
         return self._checked(rows, info)
 
+    def picture(self, seed: int, task: Any | None, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Play on an episode in the first worker, beside the simulations, and draw it, as `Bundle.picture` does.
+
+        Returns its picture [h, w, 3] (uint8) and its observation [O].
+        """
+        with self._watch():
+            drawn = self._vector_env.call("picture", seed, task, actions)[0]
+        self._raise_fault({key: [value] for key, value in drawn.items()})
+        return drawn["picture"], drawn["observation"]
+
     def _checked(self, rows: np.ndarray, info: dict[str, Any]) -> np.ndarray:
         """A copy of the simulations' rows. Raises FamilyError or WorkerError if a worker says so."""
         self._raise_fault(info)
@@ -103,7 +113,7 @@ class WorkerPool:
         except (EOFError, OSError) as error:
             how = next((how for process in self._vector_env.processes if (how := _how_it_ended(process))), "was lost")
             self.close()
-            raise WorkerError(f"{self._name}: a worker process {how}") from error
+            raise WorkerError(f"{self.name}: a worker process {how}") from error
 
 
 @contextlib.contextmanager

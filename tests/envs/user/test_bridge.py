@@ -320,4 +320,8 @@ def test_there_are_no_pictures() -> None:
     with pytest.raises(RenderingError, match=f"{NAME}:Tasks"):
         env.make_renderer(torch.zeros(1), 64, 64)
     env.reset(env.sample_tasks(M, KeyedGenerator(0)), KeyedGenerator(0))
-    assert np.array_equal(env.snapshot().shape, (M, E, 6))
+    env.step(torch.zeros(M, E, 2))
+    snapshot = env.snapshot()  # a seed, the action in the user's numbers, and the observation
+    assert snapshot.shape == (M, E, 1 + 2 + 6)
+    assert len(snapshot[..., 0].unique()) == M * E
+    assert torch.equal(snapshot[0, 0, 1:3], torch.tensor([5.0, 1.0], dtype=torch.float64))
