@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from maml_rl.options.given_tasks import EPISODES
 from maml_rl.options.output_file import FIGURES, check_output
+from maml_rl.options.shipped import shipped_policies
 from maml_rl.reports.paired import MAX_COMPARED
 from maml_rl.reports.video import SUFFIXES, check_size
-from maml_rl.schema.bounds import Count, Within
+from maml_rl.schema.bounds import Count, Known, Within
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name, read_flags
 from maml_rl.schema.help_page import print_help
@@ -29,7 +31,7 @@ OF_MODELS = ("data", "split", "shots", "queries", "transductive")
 class Options:
     """The policies or models to evaluate, on which tasks, and the files to write."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, Known(shipped_policies)] = ()
     """Run directories (their best checkpoint, or the last if none is kept), checkpoint files, or names of those that
     come with the package, such as halfcheetah-dir."""
     env: str | None = None
@@ -50,7 +52,7 @@ class Options:
     """Size of the later gradient steps over that of the first. Default: as in training."""
     seed: Annotated[int, Within(0, 2**32 - 1)] = 1
     """Seed of tasks, start states and noise. Training and validation never have the same."""
-    fixed_tasks: str | None = None
+    fixed_tasks: Annotated[str, Known(lambda: EPISODES, or_file=True)] | None = None
     """JSON or YAML file with a list of tasks to evaluate on instead: [1.7] for 1.7 m/s, [[0.3, -0.2]] for a goal. Or
     maml-paper: the 40 tasks of the MAML paper's tests, of the families that it has."""
     split: Split | None = None

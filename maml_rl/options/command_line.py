@@ -8,11 +8,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.envs import ENVS
 from maml_rl.options.config import (
     Config,
     DataConfig,
@@ -26,11 +27,12 @@ from maml_rl.options.config import (
 )
 from maml_rl.options.data_options import DataOptions
 from maml_rl.options.list_algorithms import algorithms
-from maml_rl.options.presets import load_preset, preset_names
+from maml_rl.options.presets import PICTURES, load_preset, preset_names
 from maml_rl.options.rl_options import RlOptions
 from maml_rl.options.shipped import found
 from maml_rl.options.training import Training
 from maml_rl.options.yaml_file import NAMING, load_stored, read_yaml
+from maml_rl.schema.bounds import Known
 from maml_rl.schema.errors import UsageError, nearest, shown
 from maml_rl.schema.fields import Mark
 from maml_rl.schema.flags import option_name, read_flags
@@ -42,7 +44,7 @@ from maml_rl.supervised.catalogue import DATA_SETS
 class Source:
     """Where the configuration of a run comes from, and where the run goes."""
 
-    preset: str | None = None
+    preset: Annotated[str, Known(lambda: preset_names([*ENVS, *DATA_SETS, PICTURES]))] | None = None
     """Published protocol, a folder of configs/: maml-paper, as the models of Finn et al. 2017 were really trained, or
     promp, as --variant promp takes it. Default: configs/<env>.yaml, the options that learn best here."""
     config: Path | None = None
@@ -59,6 +61,9 @@ class Source:
     """Print the algorithms, and stop."""
 
 
+OPTIONS = (RlConfig, DataConfig, *dict.fromkeys(entry.options for entry in ALGORITHMS.values()), Source)
+
+
 def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: Sequence[str]) -> tuple[Config, Source]:
     """Check argv and merge it with the presets. Prints help and exits with status 0 if asked for.
 
@@ -68,9 +73,8 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
     asks_for_help = any(token in ("-h", "--help") for token in argv)
     sources = [field.name for field in dataclasses.fields(Source)]
     try:
-        kinds = dict.fromkeys(entry.options for entry in ALGORITHMS.values())
         given = [token for token in argv if token not in ("-h", "--help")]
-        flags = read_flags(given, RlConfig, DataConfig, *kinds, Source)
+        flags = read_flags(given, *OPTIONS)
         source = Source(**{name: value for name, value in flags.items() if name in sources})
         options = {name: value for name, value in flags.items() if name not in sources}
         if "data" in options:

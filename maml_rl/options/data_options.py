@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from maml_rl.schema.bounds import Count, Within
+from maml_rl.schema.bounds import Count, Known, Within
 from maml_rl.schema.fields import Mark
+from maml_rl.supervised.catalogue import DATA_SETS
 from maml_rl.supervised.omniglot import OmniglotSplit
 from maml_rl.supervised.picture_array import Colour, PictureSize
 
@@ -13,7 +14,7 @@ from maml_rl.supervised.picture_array import Colour, PictureSize
 class DataOptions:
     """Options of runs with --data."""
 
-    data: Annotated[str, Mark.SHARED] = "sinusoid"
+    data: Annotated[str, Mark.SHARED, Known(lambda: DATA_SETS, or_file=True)] = "sinusoid"
     """Data set: sinusoid, omniglot, or a folder that has a folder of pictures for each class (docs/supervised.md)."""
     omniglot_split: Annotated[OmniglotSplit, Mark.SHARED] = "finn"
     """Omniglot's characters to train on, to validate and to test: 1,100, 100 and 423 as Finn et al. 2017 drew them, or

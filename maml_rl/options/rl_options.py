@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import log
 from typing import Annotated, Literal
 
-from maml_rl.schema.bounds import Count, Fraction, Within
+from maml_rl.envs import ENVS
+from maml_rl.schema.bounds import Count, Fraction, Known, Within
 from maml_rl.schema.fields import Mark
 
 
@@ -12,7 +13,7 @@ from maml_rl.schema.fields import Mark
 class RlOptions:
     """Options of runs with --env."""
 
-    env: Annotated[str, Mark.SHARED] = "navigation-2d"
+    env: Annotated[str, Mark.SHARED, Known(lambda: ENVS)] = "navigation-2d"
     """Family of tasks, or a class of your own as module:Class (docs/own-tasks.md)."""
     variant: Annotated[Literal["maml", "promp"], Mark.SHARED] = "maml"
     """Published definition of the family: of the MAML paper, or of ProMP (Gymnasium's bodies)."""

@@ -1,6 +1,7 @@
 """The values that an option may take."""
 
 import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 from types import NoneType
@@ -33,6 +34,14 @@ class OneOf:
     choices: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Known:
+    """Names that a text or a path may be, beside others: a shell completes them. Called when a shell asks."""
+
+    names: Callable[[], Iterable[str]]
+    or_file: bool = False  # of a text; a path is one anyway
+
+
 Count = Annotated[int, Within(1, 1_000_000)]
 Fraction = Annotated[float, Within(0, 1)]
 
@@ -46,12 +55,12 @@ def check_value(label: str, value: Any, annotation: Any) -> Any:
     """`value` in the type of `annotation`; raises UsageError, naming `label`, if it does not fit."""
     allowed, converted = _fit(value, annotation)
     if converted is _MISFIT:
-        hint = nearest(str(value), choices) if (choices := _choices(annotation)) and isinstance(value, str) else ""
+        hint = nearest(str(value), choices) if (choices := choices_of(annotation)) and isinstance(value, str) else ""
         raise UsageError(f"{label}: got {shown(value)}, allowed: {allowed}{hint}")
     return converted
 
 
-def _choices(annotation: Any) -> tuple[str, ...]:
+def choices_of(annotation: Any) -> tuple[str, ...]:
     """The names that an option may be; none if it is not one of some names."""
     annotation, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     names = next((extra.choices for extra in extras if isinstance(extra, OneOf)), ())
@@ -60,7 +69,7 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 
 def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
     """The allowed values, in words; and the value in the type of `annotation`, or _MISFIT if it does not fit."""
-    if choices := _choices(annotation):
+    if choices := choices_of(annotation):
         return ", ".join(choices), value if isinstance(value, str) and value in choices else _MISFIT
     annotation, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     within = next((extra for extra in extras if isinstance(extra, Within)), Within())

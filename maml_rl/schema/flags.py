@@ -30,21 +30,21 @@ def read_flags(argv: Sequence[str], *options: type, positional: str | None = Non
         if re.match(r"--|-[a-zA-Z]", token) and not (name and re.fullmatch(r"-(inf|nan)", token, re.IGNORECASE)):
             option, has_value, value = token.partition("=")
             name = option.lstrip("-").replace("-", "_")
-            negated = name.startswith("no_") and _plain(annotations.get(name[3:])) is bool
+            negated = name.startswith("no_") and plain_type(annotations.get(name[3:])) is bool
             name = name.removeprefix("no_") if negated else name
             if name not in annotations or name == positional or not option.startswith("--"):
                 choices = [option_name(valid) for valid in annotations if valid != positional]
                 allowed = f"the options that --help lists{nearest(option, choices)}"
                 raise UsageError(f"{option}: unknown option, allowed: {allowed}")
             flags[name] = [value] if has_value else []
-            if _plain(annotations[name]) is bool and not has_value:
+            if plain_type(annotations[name]) is bool and not has_value:
                 flags[name] = ["false" if negated else "true"]
                 name = positional
         elif name is None:
             raise UsageError(f"{token!r}: unexpected value, allowed: options that begin with --; see --help")
         else:
             flags.setdefault(name, []).append(token)
-            if positional and not _takes_many(annotations[name]):
+            if positional and not takes_many(annotations[name]):
                 name = positional
     return {name: _flag_value(name, tokens, annotations[name], positional) for name, tokens in flags.items()}
 
@@ -56,34 +56,34 @@ def option_name(field: str) -> str:
 
 def _flag_value(name: str, tokens: list[str], annotation: Any, positional: str | None) -> Any:
     option = option_name(name)
-    plain = _plain(annotation)
+    plain = plain_type(annotation)
     if name == positional or get_args(plain)[:1] == (Path,):
         return tuple(_path(option, token) for token in tokens)
     if get_origin(plain) is tuple:
-        return check_value(option, [number(token) for token in tokens], _without_none(annotation))
+        return check_value(option, [number(token) for token in tokens], without_none(annotation))
     if len(tokens) != 1:
         raise UsageError(f"{option}: got {' '.join(tokens) or 'no value'}, allowed: one value")
     if plain is bool:
         return check_value(option, {"true": True, "false": False}.get(tokens[0], tokens[0]), annotation)
     if plain is Path:
         return _path(option, tokens[0])
-    return check_value(option, number(tokens[0]) if plain is int else tokens[0], _without_none(annotation))
+    return check_value(option, number(tokens[0]) if plain is int else tokens[0], without_none(annotation))
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
     """X, of X | None."""
     alternatives = [each for each in get_args(annotation) if each is not type(None)]
     return alternatives[0] if type(None) in get_args(annotation) else annotation
 
 
-def _plain(annotation: Any) -> Any:
+def plain_type(annotation: Any) -> Any:
     """The type alone: without None and Annotated's additions."""
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def _takes_many(annotation: Any) -> bool:
-    return get_origin(_plain(annotation)) is tuple
+def takes_many(annotation: Any) -> bool:
+    return get_origin(plain_type(annotation)) is tuple
 
 
 def _path(option: str, token: str) -> Path:

@@ -44,7 +44,7 @@ def print_help(
 
 def _with_flowing_help(kind: type, lines: Mapping[str, Sequence[str]]) -> type:
     """A dataclass of the same fields. Tyro keeps line breaks of their docstrings; here they have none but `lines`."""
-    hints, texts = get_type_hints(kind, include_extras=True), _docstrings(kind)
+    hints, texts = get_type_hints(kind, include_extras=True), docstrings(kind)
     texts = {name: "\n".join([text, *lines.get(name, [])]) for name, text in texts.items()}
     fields = [
         (name, Annotated[hints[name], tyro.conf.arg(help=texts[name])] if name in texts else hints[name])
@@ -53,7 +53,7 @@ def _with_flowing_help(kind: type, lines: Mapping[str, Sequence[str]]) -> type:
     return dataclasses.make_dataclass(kind.__name__, fields, namespace={"__doc__": kind.__doc__})
 
 
-def _docstrings(kind: type) -> dict[str, str]:
+def docstrings(kind: type) -> dict[str, str]:
     """The docstring beneath each field of a dataclass and of the ones it extends, on one line."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__[:-1]):
