@@ -75,6 +75,8 @@ def main() -> None:
         quiet = ("--quiet", "--disable-pip-version-check", "--constraint", ROOT / "constraints.txt")
         run(python, "-m", "pip", "install", *quiet, wheel, cwd=elsewhere)
         run(python, "-c", SCRIPT, cwd=elsewhere)
+        run(python.with_name("maml-rl"), "--version", cwd=elsewhere)
+        run(python.with_name("maml-rl"), "plot", "--help", cwd=elsewhere)
         for command in COMMANDS:
             run(python, *command.split(), cwd=elsewhere)
     print("the package trains, evaluates and plots outside of the checkout")
