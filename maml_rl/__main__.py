@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from maml_rl.machine.discard import discard
-from maml_rl.machine.versions import versions
+from maml_rl.machine.versions import in_one_line, versions
 from maml_rl.schema.errors import UsageError, nearest
 
 PROG = "maml-rl"
@@ -27,6 +27,8 @@ COMMANDS = {
     "train": Command("meta-train a policy, a regressor or a classifier", "maml_rl.options.command_line:OPTIONS"),
     "evaluate": Command("evaluate on new tasks: a table, JSON, a video", "maml_rl.evaluation.options:Options"),
     "plot": Command("draw the curves of runs and of evaluations", "maml_rl.plot:Options"),
+    "compare": Command("train several algorithms, and say which is better", "maml_rl.comparison.options:OPTIONS"),
+    "report": Command("write a page about runs", "maml_rl.page.options:Options"),
 }
 
 
@@ -75,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
     elif first in ("-h", "--help", "--version"):
         if rest:
             raise UsageError(f"{first}: got {' '.join(rest)}, allowed: nothing behind it")
-        print(versions() if first == "--version" else usage())
+        print(in_one_line(versions()) if first == "--version" else usage())
     elif first == "--print-completion":
         if rest not in ([shell] for shell in SHELLS):
             raise UsageError(f"--print-completion: got {' '.join(rest) or 'no value'}, allowed: {', '.join(SHELLS)}")

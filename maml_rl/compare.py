@@ -19,10 +19,10 @@ from maml_rl.comparison.options import PROG, Options, parse
 from maml_rl.comparison.plan import Plan, PlannedRun, plan
 from maml_rl.comparison.progress import ComparisonProgress
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.machine.computer import versions
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.machine.threads import num_cpus
+from maml_rl.machine.versions import versions
 from maml_rl.options.config import tasks_of
 from maml_rl.options.parts import choose_device
 from maml_rl.reports.measure import ACCURACY, LOSS, RETURN

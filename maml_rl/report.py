@@ -11,8 +11,9 @@ from rich.console import Console
 
 from maml_rl.command import exit_status
 from maml_rl.machine.atomic_file import write_atomically
-from maml_rl.machine.computer import computer, versions
+from maml_rl.machine.computer import computer
 from maml_rl.machine.threads import use_threads
+from maml_rl.machine.versions import versions
 from maml_rl.options.parts import choose_device
 from maml_rl.page.options import Options, parse
 from maml_rl.runs.sessions import Session, now

@@ -20,10 +20,11 @@ from typing import Any, NoReturn
 
 from maml_rl import envs
 from maml_rl.command import FAILED, exit_status
-from maml_rl.machine.computer import computer, versions
+from maml_rl.machine.computer import computer
 from maml_rl.machine.ranks import RankLost, Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.machine.threads import num_cpus, use_threads
+from maml_rl.machine.versions import versions
 from maml_rl.options.command_line import Source, parse_command_line
 from maml_rl.options.config import Config, RlConfig, flat
 from maml_rl.options.list_algorithms import algorithms

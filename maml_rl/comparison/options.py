@@ -65,12 +65,15 @@ class Options:
     """Gradient steps in evaluation, as of python -m maml_rl.evaluate."""
 
 
+# All flags: the options of runs, and above them the comparison's own.
+OPTIONS = (RlConfig, DataConfig, *dict.fromkeys(entry.options for entry in ALGORITHMS.values()), Options)
+
+
 def parse(argv: Sequence[str]) -> tuple[Options, dict[str, Any]]:
     """Check argv. Returns the options, and those that go to the runs, by name. Raises UsageError for bad input."""
     if any(token in ("-h", "--help") for token in argv):
         print_help({"": Options()}, PROG, DESCRIPTION)
-    kinds = dict.fromkeys(entry.options for entry in ALGORITHMS.values())
-    flags = read_flags(argv, RlConfig, DataConfig, *kinds, Options)
+    flags = read_flags(argv, *OPTIONS)
     own = {name: value for name, value in flags.items() if name in vars(Options())}
     shared = {name: value for name, value in flags.items() if name not in own}
     options = Options(**own)

@@ -3,23 +3,29 @@
 import platform
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout, if this is one
-PACKAGES = {"PyTorch": "torch", "MuJoCo": "mujoco", "Gymnasium": "gymnasium"}
+PACKAGES = {"PyTorch": "torch", "MuJoCo": "mujoco", "Gymnasium": "gymnasium", "NumPy": "numpy"}
 GIT_SECONDS = 5  # that git has to answer; a checkout on a sleeping network drive is no reason to wait
 
 
-def versions() -> str:
-    """One line: the versions of maml_rl, with the commit of a checkout, of PyTorch, MuJoCo, Gymnasium and Python.
+def versions() -> dict[str, str]:
+    """By name: maml_rl, with the commit of a checkout, the packages that numbers depend on, and Python.
 
     Imports none of them. Whatever cannot be found out is said to be unknown, or left out.
     """
     commit = commit_of(ROOT)
-    parts = [f"maml_rl {_own_version()}{f' ({commit})' if commit else ''}"]
-    parts += [f"{name} {_version(package)}" for name, package in PACKAGES.items()]
-    return ", ".join([*parts, f"Python {platform.python_version()}"])
+    found = {"maml_rl": f"{_own_version()}{f' ({commit})' if commit else ''}"}
+    found |= {name: _version(package) for name, package in PACKAGES.items()}
+    return found | {"Python": platform.python_version()}
+
+
+def in_one_line(found: Mapping[str, str]) -> str:
+    """Versions in words."""
+    return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
 def commit_of(folder: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.machine.versions import versions
+from maml_rl.machine.versions import in_one_line, versions
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.options.config import Config, DataConfig, RlConfig, tasks_of
 from maml_rl.runs.checkpoint import Checkpoint, checkpoint_name, save_checkpoint
@@ -40,7 +40,7 @@ class RunRecord:
             self._progress = self._open.enter_context(progress)
             write_config(run_dir, config)
             self.writer.add_summary(session_start(config), first_iteration)
-            self.writer.add_text("command", [command, f"# {versions()}"], first_iteration)
+            self.writer.add_text("command", [command, f"# {in_one_line(versions())}"], first_iteration)
             since = f", from iteration {first_iteration} on" if first_iteration else ""
             self.say(f"writing to {run_dir}{since}")
             if self.writer.notice:

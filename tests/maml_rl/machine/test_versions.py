@@ -21,7 +21,7 @@ def test_the_versions_are_those_that_are_imported() -> None:
     import mujoco
     import torch
 
-    line = versions.versions()
+    line = versions.in_one_line(versions.versions())
     assert line.startswith("maml_rl ")
     assert "\n" not in line
     for name, module in {"PyTorch": torch, "MuJoCo": mujoco, "Gymnasium": gymnasium}.items():
@@ -51,5 +51,5 @@ def test_without_git_there_is_a_line_all_the_same(checkout, monkeypatch, trouble
         (checkout / ".git" / "HEAD").write_text("nonsense")
     else:
         monkeypatch.setattr(versions, "GIT_SECONDS", 1e-9)
-    assert "commit" not in versions.versions()
+    assert "commit" not in versions.versions()["maml_rl"]
     assert "PyTorch" in versions.versions()

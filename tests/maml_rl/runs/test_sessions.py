@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from maml_rl.machine.computer import computer, versions
+from maml_rl.machine.computer import computer
+from maml_rl.machine.versions import versions
 from maml_rl.runs.sessions import FILE, MAX_SESSIONS, Session, add_session, read_sessions
 from maml_rl.train import main
 from tests.maml_rl.test_train import train
