@@ -94,7 +94,7 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks, co
                 print(f"{done}; --iterations N goes on", file=sys.stderr)
             return
         with ranks.together():
-            record = held.enter_context(RunRecord(config, run_dir, checkpoint.iteration, command))
+            record = held.enter_context(RunRecord(setting.config, run_dir, checkpoint.iteration, command))
             if run_dir:
                 session = Session(
                     command, now(), checkpoint.iteration, source.preset, ranks.size, versions(), computer(device)

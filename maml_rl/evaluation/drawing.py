@@ -97,7 +97,8 @@ def _waves(result: ModelResult, options: Options) -> Figure:
         )
         for i, task in enumerate(tasks)
     ]
-    return wave_figure(waves, f"{result.name}: new sinusoids from {result.setting.config.shots} points")
+    shots = result.setting.config.shots
+    return wave_figure(waves, f"{result.name}: new sinusoids from {shots} point{'s' * (shots > 1)}")
 
 
 def _page(result: ModelResult, options: Options) -> Figure:

@@ -17,8 +17,10 @@ from maml_rl.reports.evaluation import summarise
 from maml_rl.reports.measure import ACCURACY, LOSS, Measure
 from maml_rl.reports.paired import Scores, differences, print_differences
 from maml_rl.reports.predictions import Learned
-from maml_rl.schema.errors import Diverged
+from maml_rl.schema.errors import Diverged, UsageError
 from maml_rl.schema.flags import option_name
+from maml_rl.supervised.catalogue import DATA_SETS
+from maml_rl.supervised.data_set import Split
 
 TASKS = 600  # as the MAML paper's tests have
 
@@ -30,6 +32,7 @@ class ModelResult:
     name: str
     meta_model: MetaModel
     setting: DataSetting  # of the evaluation
+    split: Split  # whose classes the tasks have
     tasks: Tensor
     learned: Learned
 
@@ -65,6 +68,8 @@ def _evaluate(
     given: dict[str, Any] = {each: getattr(options, each) for each in ("transductive", "inner_lr", "eval_lr_ratio")}
     given = {each: value for each, value in given.items() if value is not None} | {"device": options.device} | sizes
     if options.data:
+        if trained.data in DATA_SETS:
+            raise UsageError(f"--data: got {str(options.data)!r}, no effect on a run of {trained.data}")
         given["data"] = str(options.data)
     with console.status(name) as status:
         setting = make_data_setting(
@@ -85,7 +90,7 @@ def _evaluate(
             )
         except Diverged as error:
             raise Diverged(f"{name}: {error}") from error
-    return ModelResult(name, meta_model, setting, tasks, learned)
+    return ModelResult(name, meta_model, setting, split, tasks, learned)
 
 
 def as_json(results: Sequence[ModelResult], options: Options) -> dict[str, Any]:
@@ -135,7 +140,9 @@ def title(results: Sequence[ModelResult]) -> str:
     first = results[0]
     config, count = first.setting.config, len(first.tasks)
     kind = f"{config.ways}-way {config.shots}-shot" if first.setting.data.classifies else f"{config.shots} examples"
-    return f"{config.data}: {count} task{'s' * (count > 1)}, {kind}"
+    classes = {"train": " of the training classes", "val": " of the validation classes"}.get(first.split, "")
+    known = classes if first.setting.data.classifies else ""
+    return f"{config.data}: {count} task{'s' * (count > 1)}{known}, {kind}"
 
 
 def print_table(results: Sequence[ModelResult]) -> None:

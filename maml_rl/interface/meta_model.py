@@ -26,6 +26,7 @@ from maml_rl.supervised.examples import Examples
 from maml_rl.supervised.picture_array import read_picture
 from maml_rl.supervised.prediction import predicted
 
+MAX_STEPS = 1000  # of `adapt`, as of an evaluation
 Inputs = np.ndarray | Tensor | Sequence[Any]
 
 
@@ -51,34 +52,42 @@ class MetaModel:
         """Of one example: (1,) for a number, (C, H, W) for a picture."""
         return shape_of_examples(self.config.data, self.config.picture_size, self.config.picture_colour)
 
-    def predict(self, inputs: Inputs) -> np.ndarray:
+    def predict(self, inputs: Inputs, transductive: bool | None = None) -> np.ndarray:
         """Numbers [N], or labels [N] as `adapt` was given them. inputs: as of `maml_rl.adapt`.
 
-        Batch normalisation takes the statistics of all inputs at once if `config.transductive` is set; otherwise of the
-        examples that the model was adapted to, and of one input. Raises ValueError for inputs of another shape, and if
-        a classifier has not been adapted: it has no labels before.
+        transductive: whether batch normalisation takes the statistics of all inputs at once, so that their predictions
+        depend on each other; if not, of the examples that the model was adapted to, and of one input. None takes
+        `config.transductive`. Raises ValueError for inputs of another shape, for a single one if its model cannot be
+        normalised by it alone, and if a classifier has not been adapted: it has no labels before.
         """
         if not classifies(self.config.data):
-            return self._predicted(inputs).mode()[0, :, 0].numpy()
-        chosen = self.probabilities(inputs).argmax(axis=1).tolist()
+            return self._predicted(inputs, transductive).mode()[0, :, 0].numpy()
+        chosen = self.probabilities(inputs, transductive).argmax(axis=1).tolist()
         labels = np.empty(len(chosen), dtype=object)
         labels[:] = [self.labels[number] for number in chosen]
         return labels if not all(isinstance(each, (str, int)) for each in self.labels) else np.array(labels.tolist())
 
-    def probabilities(self, inputs: Inputs) -> np.ndarray:
+    def probabilities(self, inputs: Inputs, transductive: bool | None = None) -> np.ndarray:
         """[N, labels], of each label in the order of `labels`. Raises ValueError, as `predict` does."""
         if not self.labels:
             raise ValueError("probabilities: got a model that has no labels, allowed: an adapted classifier")
-        logits = self._predicted(inputs)[0][0, :, : len(self.labels)]  # those of the other classes do not count
-        return logits.softmax(dim=1).numpy()
+        logits = self._predicted(inputs, transductive)[0]
+        own = logits[0, :, : len(self.labels)]  # those of the other classes do not count
+        return own.softmax(dim=1).numpy()
 
-    def _predicted(self, inputs: Inputs) -> Any:
+    def _predicted(self, inputs: Inputs, transductive: bool | None) -> Any:
         queries = as_inputs(inputs, self)
         support = queries if self.support is None else self.support
-        transductive = self.config.transductive or self.support is None
+        transductive = self.support is None or (self.config.transductive if transductive is None else transductive)
         problem = _problem(self, support, queries.new_zeros(len(support), 1), self.gradient_steps)
         actor = next(iter(make_algorithm(self.config).adapt(self.state, problem, 0, self.gradient_steps)))
-        return predicted(actor, support[None], queries[None], transductive, self.model.rows_per_input)
+        try:
+            return predicted(actor, support[None], queries[None], transductive, self.model.rows_per_input)
+        except ValueError as error:  # batch normalisation's
+            if len(queries) > 1:
+                raise
+            allowed = "two or more, whose statistics normalise the model, or transductive=False"
+            raise ValueError(f"inputs: got a single one, allowed: {allowed}") from error
 
 
 @dataclass(frozen=True)
@@ -110,9 +119,11 @@ def adapt_model(
     config = meta_model.config
     algorithm = make_algorithm(config)
     steps = evaluation_steps(config, algorithm) if gradient_steps is None else gradient_steps
-    if steps < 0:
-        raise ValueError(f"gradient_steps: got {steps}, allowed: an integer >= 0")
+    if not isinstance(steps, int) or not 0 <= steps <= MAX_STEPS:
+        raise ValueError(f"gradient_steps: got {shown(steps)}, allowed: an integer from 0 to {MAX_STEPS}")
     x = as_inputs(inputs, meta_model)
+    if not isinstance(targets, np.ndarray | Tensor | Sequence):
+        raise ValueError(f"targets: got {shown(targets)}, allowed: a list, as long as inputs")
     if len(targets) != len(x):
         raise ValueError(f"targets: got {len(targets)}, allowed: {len(x)}, as many as inputs")
     y, labels = _one_hot(targets, meta_model) if classifies(config.data) else (_numbers(targets), ())
@@ -144,9 +155,16 @@ def _problem(meta_model: MetaModel, x: Tensor, y: Tensor, steps: int, seed: int 
 def as_inputs(inputs: Inputs, meta_model: MetaModel) -> Tensor:
     """Inputs [N, ...] float32 of a model; pictures of 8 bits become values from 0 to 1. Raises ValueError."""
     config, shape = meta_model.config, meta_model.input_shape
+    if isinstance(inputs, str | os.PathLike) or not isinstance(inputs, np.ndarray | Tensor | Sequence):
+        raise ValueError(f"inputs: got {shown(inputs)}, allowed: a list of paths, or numbers of shape {_wanted(shape)}")
+    if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "UO":
+        inputs = inputs.tolist()
     if not isinstance(inputs, np.ndarray | Tensor) and len(inputs) and isinstance(inputs[0], str | os.PathLike):
         if len(shape) == 1:
             raise ValueError("inputs: got paths, allowed: numbers")
+        other = next((each for each in inputs if not isinstance(each, str | os.PathLike)), None)
+        if other is not None:
+            raise ValueError(f"inputs: got paths and {shown(other)}, allowed: the one or the other")
         pictures = np.stack([read_picture(Path(each), shape[-1], config.picture_colour) for each in inputs])
         x = torch.from_numpy(pictures).float() / 255
         return 1 - x if config.data == "omniglot" else x  # whose ink is 1, and paper 0
@@ -158,7 +176,11 @@ def as_inputs(inputs: Inputs, meta_model: MetaModel) -> Tensor:
         array = array.unsqueeze(1)  # a number without brackets, a grey picture without its channel
     if tuple(array.shape[1:]) != shape or not len(array):
         raise ValueError(f"inputs: got shape {tuple(array.shape)}, allowed: {_wanted(shape)}")
+    if array.is_complex():
+        raise ValueError(f"inputs: got complex numbers, allowed: numbers of shape {_wanted(shape)}")
     x = array.to("cpu", torch.float32)
+    if not x.isfinite().all():
+        raise ValueError("inputs: got a number that is not finite, allowed: finite ones")
     return x / 255 if array.dtype == torch.uint8 else x
 
 
@@ -169,7 +191,10 @@ def _wanted(shape: tuple[int, ...]) -> str:
 def _numbers(targets: Sequence[Any]) -> Tensor:
     """[N, 1] float32."""
     try:
-        return torch.from_numpy(np.asarray(targets, dtype=np.float32)).reshape(len(targets), 1)
+        numbers = torch.from_numpy(np.asarray(targets, dtype=np.float32)).reshape(len(targets), 1)
+        if not numbers.isfinite().all():
+            raise ValueError("not finite")
+        return numbers
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"targets: got {shown(targets)}, allowed: {len(targets)} numbers") from error
 
@@ -177,7 +202,10 @@ def _numbers(targets: Sequence[Any]) -> Tensor:
 def _one_hot(targets: Sequence[Any], meta_model: MetaModel) -> tuple[Tensor, tuple[Any, ...]]:
     """[N, ways], and the labels of the first classes."""
     names = [each.item() if isinstance(each, np.generic | Tensor) else each for each in targets]
-    labels = tuple(dict.fromkeys(names))
+    try:
+        labels = tuple(dict.fromkeys(names))
+    except TypeError as error:
+        raise ValueError(f"targets: got {shown(targets)}, allowed: labels that can be keys of a dict") from error
     if len(labels) > meta_model.config.ways:
         allowed = f"up to {meta_model.config.ways}, the ways of the model"
         raise ValueError(f"targets: got {len(labels)} different labels, allowed: {allowed}")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import tyro
+
 from maml_rl.schema.bounds import Count, Known, Within
 from maml_rl.schema.fields import Mark
 from maml_rl.supervised.catalogue import DATA_SETS
@@ -16,6 +18,8 @@ class DataOptions:
 
     data: Annotated[str, Mark.SHARED, Known(lambda: DATA_SETS, or_file=True)] = "sinusoid"
     """Data set: sinusoid, omniglot, or a folder that has a folder of pictures for each class (docs/supervised.md)."""
+    classes: Annotated[str, tyro.conf.Suppress, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = ""
+    """A digest of the classes of a folder, split by split, that the run learns from; written by the run."""
     omniglot_split: Annotated[OmniglotSplit, Mark.SHARED] = "finn"
     """Omniglot's characters to train on, to validate and to test: 1,100, 100 and 423 as Finn et al. 2017 drew them, or
     1,028, 172 and 423 by the list of Vinyals et al. 2016, each turned by 90, 180, 270 degrees a class of its own."""

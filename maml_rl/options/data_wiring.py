@@ -1,6 +1,7 @@
 """The objects that a configuration of supervised learning stands for: its data set, its model."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +25,8 @@ from maml_rl.options.parts import choose_device, evaluation_steps, make_algorith
 from maml_rl.reports.measure import ACCURACY, LOSS, Measure
 from maml_rl.reports.predictions import Learned, adapt_and_predict
 from maml_rl.schema.errors import UsageError
-from maml_rl.supervised.catalogue import classifies, make_data_set, shape_of_examples
+from maml_rl.schema.flags import option_name
+from maml_rl.supervised.catalogue import DATA_SETS, classifies, make_data_set, shape_of_examples
 from maml_rl.supervised.data_set import SPLITS, DataSet
 from maml_rl.supervised.episode_metrics import episode_metrics
 from maml_rl.supervised.episodes import Episodes
@@ -163,16 +165,43 @@ def make_data_setting(
     device = choose_device(config.device)
     sharing = ranks.local_size if device.type == "cpu" else 1  # ranks in the same memory
     check_data_size(config, model, (share.stop - share.start) * sharing, device)
+    check_batches(config, model)
     data = make_data_set(
         config.data,
         config.omniglot_split,
         config.ways,
         config.picture_size,
         config.picture_colour,
-        config.seed,
         progress,
     )
+    classes = digest_of_classes(data) if config.data not in DATA_SETS else ""
+    if config.classes not in ("", classes):
+        allowed = "those of its training, so that no class that it has seen comes to be a new one"
+        raise UsageError(f"pictures of {config.data!r}: got other classes or another split of them, allowed: {allowed}")
+    config = dataclasses.replace(config, classes=classes)
     return DataSetting(config, data, model, algorithm, ranks)
+
+
+def check_batches(config: DataConfig, model: Model) -> None:
+    """Raise UsageError for minibatches of a single example if the model cannot normalise one."""
+    name = next((name for name in ("inner_batch", "eval_inner_batch") if getattr(config, name) == 1), None)
+    if name is None:
+        return
+    shape = shape_of_examples(config.data, config.picture_size, config.picture_colour)
+    theta = model.initial_parameters(keyed(Purpose.INITIAL_PARAMETERS, config.seed))
+    try:
+        with torch.no_grad():
+            model.at(theta[None])(torch.zeros(1, 1, *shape))
+    except ValueError as error:
+        allowed = "0, or two or more: batch normalisation takes the statistics of several"
+        raise UsageError(f"{option_name(name)}: got 1, allowed with this model: {allowed}") from error
+
+
+def digest_of_classes(data: DataSet) -> str:
+    """Of the names of a folder's classes, split by split."""
+    assert isinstance(data, FewShot)
+    names = [[data.pictures.name(int(each)) for each in data.splits[split].flatten()] for split in SPLITS]
+    return hashlib.sha256(repr(names).encode()).hexdigest()[:16]
 
 
 def make_data_model(config: DataConfig) -> Model:
@@ -182,6 +211,8 @@ def make_data_model(config: DataConfig) -> Model:
     if not classifies(config.data):
         model = MlpRegressor(shape[0], 1, config.hidden_sizes, config.nonlinearity, init_std)
     elif config.network == "mlp":
+        if not config.hidden_sizes:
+            raise UsageError("--hidden-sizes: got none, allowed with --network mlp: one or more")
         size = shape[0] * shape[1] * shape[2]
         model = BatchNormMlp(config.ways, size, config.hidden_sizes, init_std or BatchNormMlp.init_std)
     else:

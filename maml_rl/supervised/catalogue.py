@@ -41,18 +41,17 @@ def make_data_set(
     ways: int,
     size: int,
     colour: Colour,
-    seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> DataSet:
     """The data set of that name, or the pictures of that folder. Raises UsageError for pictures that cannot be used.
 
-    split: of Omniglot. size, colour, seed, progress: of a folder, as of `image_folder`.
+    split: of Omniglot. size, colour, progress: of a folder, as of `image_folder`.
     """
     if data == "sinusoid":
         return Sinusoid()
     if data == "omniglot":
         return omniglot(split, ways)
-    return image_folder(Path(data), ways, size, colour, seed, progress)
+    return image_folder(Path(data), ways, size, colour, progress)
 
 
 def shape_of_examples(data: str, size: int, colour: Colour) -> tuple[int, ...]:

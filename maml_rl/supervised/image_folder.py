@@ -58,20 +58,19 @@ def image_folder(
     ways: int = 5,
     size: int = 28,
     colour: Colour = "grey",
-    seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> FewShot:
     """Tasks of `ways` classes, whose pictures are in folder/class/, in any format that Pillow reads.
 
     size: pixels of each side, to which a picture is stretched. colour: grey, or rgb. Values are from 0, black, to 1.
-    The classes are those of folder/train/, folder/val/ and folder/test/ if these are there; if not, a draw by `seed`
-    divides them by 64, 16 and 20 %. Hidden files, and files whose names do not end like a picture's, do not count.
-    progress: told how many of how many pictures have been read; not called if all of them are in the cache, which is
-    `picture_array.CACHE` in the folder. Raises UsageError.
+    The classes are those of folder/train/, folder/val/ and folder/test/ if these are there; if not, a draw, the same
+    for every run, divides them by 64, 16 and 20 %. Hidden files, and files whose names do not end like a picture's, do
+    not count. progress: told how many of how many pictures have been read; not called if all of them are in the cache,
+    which is `picture_array.CACHE` in the folder. Raises UsageError.
     """
     check_value("--picture-size", size, PictureSize)
     check_value("--picture-colour", colour, Colour)
-    by_split = _sorted_by_hand(folder) or _drawn(folder, _classes(folder, folder), seed)
+    by_split = _sorted_by_hand(folder) or _drawn(folder, _classes(folder, folder))
     classes = [each for split in SPLITS for each in by_split[split]]
     ends = list(accumulate(len(by_split[split]) for split in SPLITS))
     parts = np.split(np.arange(len(classes)), ends[:-1])
@@ -103,14 +102,14 @@ def _sorted_by_hand(folder: Path) -> dict[Split, list[ImageClass]] | None:
     return by_split
 
 
-def _drawn(folder: Path, classes: Sequence[ImageClass], seed: int) -> dict[Split, list[ImageClass]]:
+def _drawn(folder: Path, classes: Sequence[ImageClass]) -> dict[Split, list[ImageClass]]:
     if len(classes) < len(SPLITS) * MIN_CLASSES:
         allowed = (
             f"{len(SPLITS) * MIN_CLASSES} or more, each a folder of pictures: {MIN_CLASSES} for each of {_some(SPLITS)}"
         )
         raise _refused(folder, _counted(classes, "class", "classes"), allowed)
     num_val, num_test = (max(MIN_CLASSES, round(share * len(classes))) for share in (VAL_SHARE, TEST_SHARE))
-    order = keyed(Purpose.CLASS_SPLIT, seed).streams(1)[0].permutation(len(classes))
+    order = keyed(Purpose.CLASS_SPLIT, 0).streams(1)[0].permutation(len(classes))
     parts = np.split(order, [len(classes) - num_val - num_test, len(classes) - num_test])
     return {split: [classes[number] for number in sorted(part)] for split, part in zip(SPLITS, parts, strict=True)}
 

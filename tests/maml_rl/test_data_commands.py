@@ -183,6 +183,17 @@ def test_your_own_pictures_from_training_to_prediction(tmp_path, capsys) -> None
         learner.labels[number] for number in learner.probabilities(files).argmax(axis=1)
     ]
     np.testing.assert_allclose(learner.probabilities(files).sum(axis=1), 1, rtol=1e-5)
+    each = [learner.probabilities([file], transductive=False)[0] for file in files]
+    np.testing.assert_allclose(learner.probabilities(files, transductive=False), each, rtol=1e-4)
+
+    # A class that comes to it would draw the split anew, and let tests see what was trained on.
+    shutil.copytree(folder / "class0", folder / "another")
+    capsys.readouterr()
+    for command in (evaluate.main([str(trained), "--tasks", "2"]), train.main(["--resume", str(trained)])):
+        assert command == 2
+        error = capsys.readouterr().err
+        assert "got other classes or another split of them" in error
+        assert error.count("\n") == 1
     assert not torch.equal(learner.theta, model.theta)
     # The folder may be elsewhere by now.
     moved = tmp_path / "moved"
@@ -293,6 +304,20 @@ def test_what_the_python_interface_refuses(trained) -> None:
         regressor.predict(["a.png"])
     with pytest.raises(ValueError, match="gradient_steps: got -1"):
         maml_rl.adapt(model, pictures, "abca", gradient_steps=-1)
+    with pytest.raises(ValueError, match="gradient_steps: got 1000000"):
+        maml_rl.adapt(model, pictures, "abca", gradient_steps=1_000_000)
+    with pytest.raises(ValueError, match="targets: got None"):
+        maml_rl.adapt(model, pictures, None)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="keys of a dict"):
+        maml_rl.adapt(model, pictures, [["a"], ["b"], ["c"], ["a"]])
+    with pytest.raises(ValueError, match=r"inputs: got 'a\.png', allowed: a list of paths"):
+        model.predict("a.png")
+    with pytest.raises(ValueError, match="got paths and 3"):
+        model.predict(["a.png", 3])
+    with pytest.raises(ValueError, match="not finite"):
+        maml_rl.adapt(model, pictures * np.nan, "abca")
+    with pytest.raises(ValueError, match="targets: .* allowed: 2 numbers"):
+        maml_rl.adapt(regressor, [1.0, 2.0], [0.0, np.nan])
 
 
 @pytest.mark.parametrize(
@@ -320,6 +345,9 @@ def test_what_the_python_interface_refuses(trained) -> None:
         (["--data", "sinusoid", "--algorithm", "statistician"], ["allowed: pictures with --network conv"]),
         (["--data", "omniglot", "--algorithm", "memory", "--memory-size", "9"], ["--memory-size: got 9", ">= 16"]),
         (["--data", "omniglot", "--algorithm", "memory", "--network", "mlp"], ["pictures with --network conv"]),
+        (["--data", "omniglot", "--network", "mlp", "--hidden-sizes"], ["--hidden-sizes: got none"]),
+        (["--data", "omniglot", "--network", "mlp", "--inner-batch", "1"], ["--inner-batch: got 1", "batch norm"]),
+        (["--data", "omniglot", "--blocks", "5", "--eval-inner-batch", "1"], ["--eval-inner-batch: got 1"]),
         (["--data", "omniglot", "--train-ways", "6"], ["--train-ways: got 6, allowed: 5 with maml"]),
         (["--data", "."], ["0 classes", "6 or more"]),
     ],
@@ -341,6 +369,7 @@ def test_bad_input_gets_one_line_before_anything_is_written(flags, parts, tmp_pa
         (["--episodes", "3"], ["--episodes: no effect"]),
         (["--env", "navigation-2d"], ["--env: got 'navigation-2d', allowed: none"]),
         (["--shots", "20"], ["--shots + --queries"]),
+        (["--data", "."], ["--data: got '.', no effect on a run of omniglot"]),
         (["--figure", "f.mp4"], ["--figure", ".png, .pdf, .svg"]),
         (["--split", "tets"], ["--split", "test"]),
         (["halfcheetah-dir"], ["halfcheetah-dir: got a run with --env, allowed: with --data"]),

@@ -71,7 +71,14 @@ def test_a_published_protocol_does_not_depend_on_the_defaults(name, env) -> None
 
 # Options that have no effect on a data set's runs.
 OF_TRUST_REGION = {field.name for field in dataclasses.fields(TrustRegionOptions)}
-OF_OTHERS = OF_TRUST_REGION | {"picture_size", "picture_colour", "validation_tasks", "metrics_every", "train_ways"}
+OF_OTHERS = OF_TRUST_REGION | {
+    "classes",
+    "picture_size",
+    "picture_colour",
+    "validation_tasks",
+    "metrics_every",
+    "train_ways",
+}
 OF_PICTURES = {"omniglot_split", "ways", "transductive", "network", "filters", "blocks", "halved_by", "features"}
 
 

@@ -106,7 +106,6 @@ def test_the_draw_of_the_split(tmp_path: Path) -> None:
     assert [len(split[name]) for name in SPLITS] == [13, 3, 4]
     assert sorted(name for part in split.values() for name in part) == [chr(ord("a") + number) for number in range(20)]
     assert names(image_folder(folder)) == split
-    assert names(image_folder(folder, seed=1)) != split
 
 
 def test_a_split_by_hand(tmp_path: Path) -> None:
