@@ -1,5 +1,6 @@
 """All commands in one: `maml-rl train` is `python -m maml_rl.train`. Imports PyTorch only for the one that is run."""
 
+import os
 import runpy
 import sys
 from collections.abc import Sequence
@@ -73,6 +74,8 @@ def run(argv: Sequence[str]) -> int:
     first, *rest = argv or [""]
     if first in COMMANDS:
         sys.argv[1:] = rest
+        if not {"", os.getcwd()} & set(sys.path):  # as `python -m` has it: a class of the user's stands there
+            sys.path.insert(0, os.getcwd())
         runpy.run_module(f"maml_rl.{first}", run_name="__main__", alter_sys=True)
     elif first in ("-h", "--help", "--version"):
         if rest:

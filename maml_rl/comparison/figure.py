@@ -43,9 +43,7 @@ def comparison_figure(comparison: Comparison, found: Sequence[Summary], pairs: S
     if comparison.measure is ACCURACY:
         for axis in (steps.yaxis, seconds.yaxis, middles.xaxis):
             axis.set_major_formatter(PercentFormatter(1.0))
-    words = (
-        f"{as_text(comparison.tasks)}: {len(comparison.task_list)} tasks (bars: 95 % intervals over seeds and tasks)"
-    )
+    words = f"{as_text(comparison.tasks)}: {len(comparison.task_list)} tasks (bars: 95 % intervals)"
     if comparison.with_one_seed:
         words += f"\n{as_text(ONE_SEED.format(', '.join(comparison.with_one_seed)), 130)}"
     drawn.suptitle(words, fontsize=FONT_SIZE + 1)
@@ -65,7 +63,8 @@ def _curves(axes: Axes, found: Sequence[Summary], comparison: Comparison, of: st
         grid = np.linspace(first, max(first, last), POINTS)
         values = np.stack([np.interp(grid, x, y) for x, y in curves])
         colour = COLOURS[i % len(COLOURS)]
-        axes.plot(grid, values.mean(axis=0), color=colour, label=as_text(each.label, LETTERS))
+        marker = "o" if first == last else None
+        axes.plot(grid, values.mean(axis=0), color=colour, marker=marker, label=as_text(each.label, LETTERS))
         axes.fill_between(grid, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.12, linewidth=0)
     axes.set_xlabel(words, fontsize=FONT_SIZE)
     axes.set_ylabel(comparison.measure.axis, fontsize=FONT_SIZE)

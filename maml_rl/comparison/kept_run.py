@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
 from maml_rl.comparison.plan import PlannedRun
+from maml_rl.options.config import Config, DataConfig
+from maml_rl.options.yaml_file import load_stored
 from maml_rl.reports.measure import Measure
 from maml_rl.runs.directory import read_run
 from maml_rl.schema.bounds import Within, check_value
@@ -56,7 +59,7 @@ class KeptRun:
 
 def kept(planned: PlannedRun, evaluation: dict[str, Any], measure: Measure) -> KeptRun:
     """What is kept of a run that is done. evaluation: its JSON. Raises UsageError if the run's files are broken."""
-    config, rows = read_run(planned.folder)
+    config, rows = read_learning(planned.folder)
     gaps = np.diff([row["iteration"] for row in rows], prepend=-1)
     seconds = np.cumsum([gap * row["time/iteration"] for gap, row in zip(gaps, rows, strict=True)])
     done = [row.get("env_steps", row["iteration"] + 1) for row in rows]
@@ -79,6 +82,23 @@ def kept(planned: PlannedRun, evaluation: dict[str, Any], measure: Measure) -> K
     )
 
 
+def read_learning(folder: Path) -> tuple[Config, list[dict[str, Any]]]:
+    """The configuration and the metrics of a run; of a data set these may be none, if the run was a short one.
+
+    Raises UsageError for others without metrics, and if the last rows are missing.
+    """
+    config = load_stored(folder / "config.yaml", option="run")
+    every = config.metrics_every if isinstance(config, DataConfig) else 1
+    if config.iterations < every:
+        return config, []
+    config, rows = read_run(folder)
+    last = config.iterations // every * every
+    if rows[-1]["iteration"] + 1 < last:
+        got = f"metrics of {rows[-1]['iteration'] + 1} iterations"
+        raise UsageError(f"{folder / 'metrics.jsonl'}: got {got}, allowed: of {last}, as many as were done")
+    return config, rows
+
+
 def read_kept(given: Any, label: str) -> KeptRun:
     """A run of a comparison.json. Raises UsageError, beginning with `label`, if it is none."""
     if not isinstance(given, dict):
@@ -95,6 +115,8 @@ def read_kept(given: Any, label: str) -> KeptRun:
     if not isinstance(scores, list) or not 1 <= len(scores) <= 1001:
         raise UsageError(f"{label}: scores: got {shown(scores)}, allowed: a list for each number of steps")
     rows = [list(check_value(f"{label}: scores", row, SCORES)) for row in scores]
+    if any(score is None for score in rows[0]):
+        raise UsageError(f"{label}: scores: got null, allowed: a number for each task before adaptation")
     for name, got, allowed in (
         *((name, len(values[name]), len(values["done"])) for name in ("seconds", "pre", "post")),
         *(("scores", len(row), max(1, len(rows[0]))) for row in rows),

@@ -19,6 +19,7 @@ DESCRIPTION = (
     "Train the runs of an experiment that are missing, evaluate all on the same tasks, and compare them. Killed and "
     "repeated, it goes on. Options of python -m maml_rl.train, such as --num-tasks 40, go to all runs that have them."
 )
+OF_RUNS = ("env", "data", "seeds", "env_steps", "preset", "jobs", "tasks", "episodes", "fixed_tasks", "gradient_steps")
 # A run has its own, or the comparison says it otherwise.
 INSTEAD = {"algorithm": "--algorithms", "seed": "--seeds", "num_threads": "--jobs"}
 
@@ -39,7 +40,8 @@ class Options:
     seeds: tuple[Annotated[int, Within(0, 2**32 - 1)], ...] = (1, 2, 3)
     """Seeds that each of them is trained with."""
     env_steps: str | None = None
-    """Env steps that each run may take, such as 8M: iterations differ. Default: the presets' iterations."""
+    """Env steps of each run, such as 8M, rounded up to whole iterations: their number differs. Default: the presets'
+    iterations."""
     preset: str | None = None
     """Published protocol, as of python -m maml_rl.train."""
     config: Path | None = None
@@ -82,14 +84,19 @@ def parse(argv: Sequence[str]) -> tuple[Options, dict[str, Any]]:
             raise UsageError(f"{option_name(name)}: a comparison has runs of several, allowed: {instead}")
     if options.output is None:
         raise UsageError("got no --output, allowed: the folder of the comparison; see --help")
-    if options.output.exists() and not options.output.is_dir():
-        raise UsageError(f"--output: got {str(options.output)!r}, which is a file, allowed: a folder")
+    file = next((each for each in (options.output, *options.output.parents) if each.exists()), None)
+    if file is not None and not file.is_dir():
+        raise UsageError(f"--output: got {str(options.output)!r}, but {file} is a file, allowed: a folder")
     if options.figure is not None:
         check_output("--figure", options.figure, FIGURES)
     if options.env is not None and options.data is not None:
         raise UsageError("--data: not allowed with --env: a comparison is of the one or the other")
     if options.config is not None and options.algorithms:
         raise UsageError("--algorithms: not allowed with --config, which names the runs")
+    if not options.algorithms and not options.config:
+        unused = next((name for name in OF_RUNS if name in own), next(iter(shared), None))
+        if options.kept and unused:
+            raise UsageError(f"{option_name(unused)}: no effect on kept runs, allowed with --algorithms or --config")
     for name in ("algorithms", "seeds", "kept"):
         values = getattr(options, name)
         twice = next((value for value in values if values.count(value) > 1), None)

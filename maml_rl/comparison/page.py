@@ -38,7 +38,7 @@ def comparison_page(comparison: Comparison, found: Sequence[Summary], pairs: Seq
 def _runs(comparison: Comparison) -> Rows:
     """A row for each run, before and after adaptation."""
     text = comparison.measure.text
-    rows = [["", "seed", "iterations", "before", "after the last step", "options beside its preset's"]]
+    rows = [["", "seed", "iterations", "mean before", "mean after the last step", "options beside its preset's"]]
     for run in comparison.runs:
         scores = run.matrix
         told = {**({} if run.label == run.algorithm else {"algorithm": run.algorithm}), **run.options}

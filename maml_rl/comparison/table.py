@@ -38,7 +38,7 @@ def summary_rows(comparison: Comparison, found: Sequence[Summary]) -> Rows:
 
 def against_rows(pairs: Sequence[Against], measure: Measure, other: str | None = None) -> Rows:
     """A row for each pair. other: only those against this label, if it is given."""
-    rows = [["", "against", "probability of improvement", "[95 % interval]", "difference", "[95 % interval]"]]
+    rows = [["", "against", "probability of improvement", "[95 % interval]", "difference of means", "[95 % interval]"]]
     for pair in pairs:
         if other in (None, pair.other):
             rows.append(
@@ -58,7 +58,9 @@ def against_rows(pairs: Sequence[Against], measure: Measure, other: str | None =
 
 def notes(comparison: Comparison) -> list[str]:
     """Sentences that have to stand below the tables."""
-    words = ["means are interquartile means over seeds and tasks; their intervals resample both"]
+    words = [
+        "scores are interquartile means over seeds and tasks; differences are of plain means; intervals resample both"
+    ]
     if comparison.measure is LOSS:
         words.append("an improvement is a lower error")
     if comparison.with_one_seed:

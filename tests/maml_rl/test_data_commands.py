@@ -189,11 +189,12 @@ def test_your_own_pictures_from_training_to_prediction(tmp_path, capsys) -> None
     # A class that comes to it would draw the split anew, and let tests see what was trained on.
     shutil.copytree(folder / "class0", folder / "another")
     capsys.readouterr()
-    for command in (evaluate.main([str(trained), "--tasks", "2"]), train.main(["--resume", str(trained)])):
-        assert command == 2
+    for command, flags in ((evaluate.main, [str(trained), "--tasks", "2"]), (train.main, ["--resume", str(trained)])):
+        assert command(flags) == 2
         error = capsys.readouterr().err
         assert "got other classes or another split of them" in error
         assert error.count("\n") == 1
+    shutil.rmtree(folder / "another")
     assert not torch.equal(learner.theta, model.theta)
     # The folder may be elsewhere by now.
     moved = tmp_path / "moved"
@@ -311,12 +312,12 @@ def test_what_the_python_interface_refuses(trained) -> None:
     with pytest.raises(ValueError, match="keys of a dict"):
         maml_rl.adapt(model, pictures, [["a"], ["b"], ["c"], ["a"]])
     with pytest.raises(ValueError, match=r"inputs: got 'a\.png', allowed: a list of paths"):
-        model.predict("a.png")
+        maml_rl.adapt(model, "a.png", "a")
     with pytest.raises(ValueError, match="got paths and 3"):
-        model.predict(["a.png", 3])
+        maml_rl.adapt(model, ["a.png", 3], "ab")
     with pytest.raises(ValueError, match="not finite"):
         maml_rl.adapt(model, pictures * np.nan, "abca")
-    with pytest.raises(ValueError, match="targets: .* allowed: 2 numbers"):
+    with pytest.raises(ValueError, match=r"targets: .* allowed: 2 numbers"):
         maml_rl.adapt(regressor, [1.0, 2.0], [0.0, np.nan])
 
 

@@ -95,6 +95,36 @@ def test_kept_runs_are_compared_without_their_folders(compared, tmp_path, capsys
     assert "got maml with seed 4 again" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["{", "{}", '{"results": [{}]}'])
+def test_a_damaged_evaluation_leaves_the_others(compared, tmp_path, capsys, content) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(compared, folder)
+    [evaluation] = folder.glob("evaluations/*/maml-4.json")
+    evaluation.write_text(content)
+    assert main([*ASKED, "--output", str(folder)]) == 1
+    error = capsys.readouterr().err
+    assert f"maml_rl.compare: maml-4: {evaluation} is damaged" in error
+    assert [run.label for run in read_comparison(folder / "comparison.json").runs] == ["pretrain"]
+
+
+def test_metrics_that_lost_a_row_are_not_taken(compared, tmp_path, capsys) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(compared, folder)
+    rows = folder / "runs" / "pretrain-4" / "metrics.jsonl"
+    rows.write_bytes(b"".join(rows.read_bytes().splitlines(keepends=True)[:-1]))
+    assert main([*ASKED, "--output", str(folder)]) == 1
+    assert "got metrics of 3 iterations, allowed: of 4" in capsys.readouterr().err
+    assert [run.label for run in read_comparison(folder / "comparison.json").runs] == ["maml"]
+
+
+def test_short_runs_of_a_data_set_have_no_curve(tmp_path, capsys) -> None:
+    flags = ["--data", "sinusoid", "--algorithms", "maml", "--seeds", "1", "--iterations", "1", "--num-tasks", "2"]
+    assert main([*flags, "--tasks", "3", "--device", "cpu", "--output", str(tmp_path / "out")]) == 0
+    [run] = read_comparison(tmp_path / "out" / "comparison.json").runs
+    assert run.done == []
+    assert "sinusoid: 3 tasks" in capsys.readouterr().out
+
+
 def test_a_run_of_other_options_is_not_taken(compared, capsys) -> None:
     assert main([*ASKED, "--inner-lr", "0.7", "--output", str(compared)]) == 2
     error = capsys.readouterr().err
@@ -116,7 +146,7 @@ def test_a_stopped_comparison_goes_on(tmp_path) -> None:
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "the same command goes on" in error
+    assert "the same command, with --output out, goes on" in error
     stopped = len(rows.read_bytes().splitlines())
     assert 0 < stopped < 400
     assert main([*flags[:-1], str(tmp_path / "out"), "--iterations", str(stopped + 2)]) == 0
@@ -144,9 +174,12 @@ def test_two_ranks_train_each_run_together(tmp_path) -> None:
     ("argv", "parts"),
     [
         ([], ["--output"]),
-        (["--output", "FILE"], ["--output", "which is a file"]),
+        (["--output", "FILE"], ["--output", "FILE is a file"]),
         (["--output", "out", "--kept", "FILE"], ["FILE", "comparison.json"]),
         (["--output", "out", "--kept", "missing.json"], ["missing.json", "cannot be read"]),
+        (["--output", "FILE/out"], ["--output", "FILE is a file"]),
+        (["--output", "out", "--kept", "FILE", "--tasks", "3"], ["--tasks: no effect on kept runs"]),
+        ([*FLAGS, "--algorithms", "maml", "--fixed-tasks", "no", "--output", "out"], ["--fixed-tasks", "no"]),
         (["--output", "out", "--job", "1"], ["--job", "nearest: --jobs"]),
     ],
 )
@@ -169,6 +202,7 @@ def test_bad_input(tmp_path, monkeypatch, capsys, argv, parts) -> None:
         (lambda runs: runs[0].update(seed=-1), ["run 1: seed", "-1"]),
         (lambda runs: runs[1]["post"].pop(), ["run 2: post", "numbers"]),
         (lambda runs: runs[1]["scores"][0].pop(), ["run 2: scores"]),
+        (lambda runs: runs[0]["scores"].__setitem__(0, [None] * 3), ["run 1: scores", "null"]),
         (lambda runs: runs[1]["scores"].clear(), ["run 2: scores"]),
         (lambda runs: runs[1].update(scores=[["x", 1, 2]]), ["run 2: scores"]),
         (lambda runs: [row.pop() for row in runs[0]["scores"]], ["2 tasks", "3 tasks"]),
