@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import maml_rl
+from maml_rl.envs import KeyedGenerator
+from maml_rl.supervised.omniglot import omniglot
 
 FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
 # Episodes' return after one gradient step minus before, on the task given: far below what was measured.
@@ -19,8 +21,8 @@ MARGINS = {
 
 
 def test_every_shipped_policy_is_tested() -> None:
-    assert {path.stem for path in FOLDER.glob("*.safetensors")} == {*MARGINS, "sinusoid"}
-    assert all(path.stat().st_size < 100_000 for path in FOLDER.glob("*.safetensors"))
+    assert {path.stem for path in FOLDER.glob("*.safetensors")} == {*MARGINS, "omniglot", "sinusoid"}
+    assert all(path.stat().st_size < 500_000 for path in FOLDER.glob("*.safetensors"))
 
 
 @pytest.mark.parametrize("name", MARGINS)
@@ -39,3 +41,14 @@ def test_a_sinusoid_is_found_from_its_points() -> None:
     adapted = maml_rl.adapt(model, seen, 3 * np.sin(seen - 1))
     errors = [float(np.mean((each.predict(x) - 3 * np.sin(x - 1)) ** 2)) for each in (model, adapted)]
     assert errors[1] < min(1.0, errors[0] / 3)
+
+
+def test_new_characters_are_told_apart_from_one_drawing_of_each() -> None:
+    model, data = maml_rl.load("omniglot"), omniglot("finn", 5)
+    tasks = data.sample_tasks("test", 20, KeyedGenerator(1))
+    support, query = data.examples(tasks, 1, 2, KeyedGenerator(2))
+    right = []
+    for i in range(len(tasks)):
+        adapted = maml_rl.adapt(model, support.inputs[i], support.targets[i].argmax(dim=1).tolist())
+        right += (adapted.predict(query.inputs[i]) == query.targets[i].argmax(dim=1).numpy()).tolist()
+    assert np.mean(right) > 0.9
