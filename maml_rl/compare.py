@@ -30,6 +30,7 @@ from maml_rl.options.given_tasks import load_tasks
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import make_family
 from maml_rl.reports.measure import ACCURACY, LOSS, RETURN
+from maml_rl.runs.progress import shown
 from maml_rl.runs.sessions import Session, now
 from maml_rl.schema.documents import DocumentError, parse_json, read_text
 from maml_rl.schema.errors import UsageError
@@ -84,7 +85,8 @@ def train_and_evaluate(planned: Plan, options: Options, signals: StopSignals, ra
         told = rank_jobs.announced(each.name, left, ranks) if ranks.size > 1 else left
         jobs.append(Job(each.name, told, logs / f"{each.name}.log", rank_jobs.environment(each.name)))
     try:
-        with ComparisonProgress(planned, at_once) as progress, signals.interruptible():
+        progress = ComparisonProgress(planned, at_once)
+        with shown(progress.bar), signals.interruptible():
             work(jobs, at_once, progress.watch)
     except Interrupted:
         print(f"stopped; the same command, with --output {options.output}, goes on", file=sys.stderr)

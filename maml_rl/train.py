@@ -24,7 +24,7 @@ from maml_rl.machine.computer import computer
 from maml_rl.machine.ranks import RankLost, Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
 from maml_rl.machine.threads import num_cpus, use_threads
-from maml_rl.machine.versions import versions
+from maml_rl.machine.versions import in_one_line, versions
 from maml_rl.options.command_line import Source, parse_command_line
 from maml_rl.options.config import Config, RlConfig, flat
 from maml_rl.options.list_algorithms import algorithms
@@ -94,10 +94,12 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks, co
                 print(f"{done}; --iterations N goes on", file=sys.stderr)
             return
         with ranks.together():
-            record = held.enter_context(RunRecord(setting.config, run_dir, checkpoint.iteration, command))
+            found = versions() if ranks.is_first else {}
+            lines = [command, f"# {in_one_line(found)}"]
+            record = held.enter_context(RunRecord(setting.config, run_dir, checkpoint.iteration, lines))
             if run_dir:
                 session = Session(
-                    command, now(), checkpoint.iteration, source.preset, ranks.size, versions(), computer(device)
+                    command, now(), checkpoint.iteration, source.preset, ranks.size, found, computer(device)
                 )
                 with resumable(run_dir):
                     add_session(run_dir, session)

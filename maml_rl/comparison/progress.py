@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from maml_rl.comparison.jobs import Job
 from maml_rl.comparison.plan import Plan, PlannedRun
-from maml_rl.runs.progress import duration
+from maml_rl.runs.progress import duration, say
 
 EVERY = 1.0  # s, between two looks at the files of the runs
 SAID_EVERY = 60.0  # s, between two plain lines
@@ -33,7 +32,7 @@ class Standing:
 
 
 class ComparisonProgress:
-    """Context manager: says which runs are under way, how much is done, and the time left."""
+    """Says which runs are under way, how much is done, and the time left; `bar`, on a terminal, is to be shown."""
 
     def __init__(self, plan: Plan, jobs: int) -> None:
         self._plan, self._jobs = plan, jobs
@@ -42,8 +41,8 @@ class ComparisonProgress:
         self._finished: set[str] = set()
         console = Console(file=self._stream, highlight=False, soft_wrap=True)
         text = TextColumn("{task.description}", markup=False)
-        self._bar = Progress(text, BarColumn(), console=console) if self._stream.isatty() else None
-        self._task = self._bar.add_task("", total=1.0) if self._bar else None
+        self.bar = Progress(text, BarColumn(), console=console) if self._stream.isatty() else None
+        self._task = self.bar.add_task("", total=1.0) if self.bar else None
 
     def watch(self, running: Sequence[Job], done: Sequence[Job]) -> None:
         """Look at the runs, now and then, and say what has changed."""
@@ -66,28 +65,14 @@ class ComparisonProgress:
             )
         when = "" if left is None else f"  left {duration(left)}"
         line = f"{len(self._finished)} of {len(self._plan.runs)} runs  {', '.join(parts)}{when}"
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=share, description=line[: self._bar.console.width - 45])
+        if self.bar and self._task is not None:
+            self.bar.update(self._task, completed=share, description=line[: self.bar.console.width - 45])
         elif now - self._said >= SAID_EVERY:
             self._said = now
             self._say(line)
 
     def _say(self, line: str) -> None:
-        if self._bar:
-            self._bar.console.print(line, markup=False)
-        else:
-            print(line, file=self._stream, flush=True)
-
-    def __enter__(self) -> "ComparisonProgress":
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
+        say(line, self._stream, self.bar)
 
 
 def standing(run: PlannedRun, env_steps: int | None) -> Standing:

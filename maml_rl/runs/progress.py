@@ -4,8 +4,9 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -23,6 +24,30 @@ from maml_rl.machine.discard import discard
 from maml_rl.meta.algorithm import Metrics
 
 
+def say(line: str, stream: TextIO, bar: Progress | None) -> None:
+    """Print a line, above the bar if there is one. A reader that has gone away does not end the work."""
+    try:
+        if bar:
+            bar.console.print(line, markup=False)
+        else:
+            print(line, file=stream, flush=True)
+    except OSError:
+        discard(stream)
+
+
+@contextlib.contextmanager
+def shown(bar: Progress | None) -> Iterator[None]:
+    """A block in which the bar is live, if there is one."""
+    if bar:
+        bar.start()
+    try:
+        yield
+    finally:
+        if bar:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                bar.stop()
+
+
 class ProgressDisplay:
     """Bar, ETA, and the metrics before and after adaptation, for a run of `iterations`."""
 
@@ -32,18 +57,13 @@ class ProgressDisplay:
         self._stream = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - there is none after 2>&-
         self._console = Console(file=self._stream, highlight=False, soft_wrap=True)
         self._bar = self._make_bar() if self._stream.isatty() else None
+        self._open = contextlib.ExitStack()
         if self._bar:
             self._task = self._bar.add_task(name, total=iterations, completed=done, summary="", phase="")
 
     def say(self, line: str) -> None:
-        """Print a line, above the bar if there is one. A reader that has gone away does not end the run."""
-        try:
-            if self._bar:
-                self._console.print(line, markup=False)
-            else:
-                print(line, file=self._stream, flush=True)
-        except OSError:
-            discard(self._stream)
+        """Print a line, above the bar if there is one."""
+        say(line, self._stream, self._bar)
 
     def phase(self, phase: str) -> None:
         """Say which part of the iteration is under way; seen on a terminal only."""
@@ -86,16 +106,13 @@ class ProgressDisplay:
         return Progress(*columns, console=self._console, speed_estimate_period=3600)
 
     def __enter__(self) -> "ProgressDisplay":
-        if self._bar:
-            self._bar.start()
+        self._open.enter_context(shown(self._bar))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                self._bar.stop()
+        self._open.close()
 
 
 def said_in_tenths(aloud: bool) -> Callable[[int, int], None]:

@@ -1,11 +1,11 @@
 """The record of a run while it goes on: metrics, checkpoints, and lines on standard error."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
-from maml_rl.machine.versions import in_one_line, versions
 from maml_rl.meta.algorithm import Metrics
 from maml_rl.options.config import Config, DataConfig, RlConfig, tasks_of
 from maml_rl.runs.checkpoint import Checkpoint, checkpoint_name, save_checkpoint
@@ -24,8 +24,8 @@ class RunRecord:
     Raises UsageError if the directory's metrics cannot be continued.
     """
 
-    def __init__(self, config: Config, run_dir: Path | None, first_iteration: int, command: str = "") -> None:
-        """command: the line that the run was begun or resumed with, for TensorBoard."""
+    def __init__(self, config: Config, run_dir: Path | None, first_iteration: int, lines: Sequence[str] = ()) -> None:
+        """lines: how the run was begun or resumed, for TensorBoard."""
         self._config, self.run_dir = config, run_dir
         self._metrics: Metrics = {}  # the last ones
         self._rejected = 0  # line searches without a step, up to now
@@ -40,7 +40,7 @@ class RunRecord:
             self._progress = self._open.enter_context(progress)
             write_config(run_dir, config)
             self.writer.add_summary(session_start(config), first_iteration)
-            self.writer.add_text("command", [command, f"# {in_one_line(versions())}"], first_iteration)
+            self.writer.add_text("command", list(lines), first_iteration)
             since = f", from iteration {first_iteration} on" if first_iteration else ""
             self.say(f"writing to {run_dir}{since}")
             if self.writer.notice:
