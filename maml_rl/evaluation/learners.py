@@ -22,7 +22,8 @@ def learners(options: Options) -> list[tuple[str, MetaPolicy | MetaModel]]:
             raise UsageError(f"{path}: got a run with --{got}, allowed: with --{allowed}, as {first_path}")
         for field in names_with(type(first.config), Mark.SHARED):
             got, allowed = getattr(other.config, field), getattr(first.config, field)
-            if got != allowed and not (field == "data" and options.data):
+            given = field in ("data", "ways") and getattr(options, field)
+            if got != allowed and not given:
                 raise UsageError(f"{path}: {field}: got {got!r}, allowed: {allowed!r}, as {first_path} has it")
     if options.random:
         of_policies = isinstance(first, MetaPolicy)  # all of them have MAML's model, but those that remember

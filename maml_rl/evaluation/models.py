@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from torch import Tensor
 
+from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.evaluation.options import Options
 from maml_rl.interface.meta_model import MetaModel
 from maml_rl.machine.keys import Draws, Purpose, keyed
@@ -56,14 +57,14 @@ class ModelResult:
 def evaluate(named: Sequence[tuple[str, MetaModel]], options: Options, console: Console) -> list[ModelResult]:
     """Evaluate models on the same new tasks, one after another. Raises UsageError."""
     first = named[0][1].config
-    sizes = {"shots": options.shots or first.shots, "queries": options.queries or first.queries}
+    sizes = {name: getattr(options, name) or getattr(first, name) for name in ("ways", "shots", "queries")}
     return [_evaluate(name, each, sizes, options, console) for name, each in named]
 
 
 def _evaluate(
     name: str, meta_model: MetaModel, sizes: dict[str, int], options: Options, console: Console
 ) -> ModelResult:
-    """sizes: shots and queries, the same for all models."""
+    """sizes: ways, shots and queries, the same for all models."""
     trained, split = meta_model.config, options.split or "test"
     given: dict[str, Any] = {each: getattr(options, each) for each in ("transductive", "inner_lr", "eval_lr_ratio")}
     given = {each: value for each, value in given.items() if value is not None} | {"device": options.device} | sizes
@@ -77,6 +78,11 @@ def _evaluate(
             progress=lambda done, of: status.update(f"{name}: read {done} of {of} pictures"),
         )
         config = setting.config
+        if options.ways and not setting.data.classifies:
+            raise UsageError(f"--ways: no effect on {config.data}, which has no classes")
+        if config.ways != trained.ways and not ALGORITHMS[config.algorithm].any_ways:
+            allowed = f"{trained.ways}, as in training: the model of {config.algorithm} has an output for each class"
+            raise UsageError(f"--ways: got {config.ways}, allowed for {name}: {allowed}")
         setting.data.check(split, config.shots, config.queries or config.shots)
         generator = keyed(Purpose.EVALUATION_TASKS, options.seed)
         tasks = setting.data.sample_tasks(split, options.tasks or TASKS, generator)

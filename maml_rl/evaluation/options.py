@@ -24,7 +24,7 @@ DESCRIPTION = (
 )
 # Options that only the one or the other has an effect on.
 OF_POLICIES = ("env", "episodes", "fixed_tasks", "video")
-OF_MODELS = ("data", "split", "shots", "queries", "transductive")
+OF_MODELS = ("data", "split", "ways", "shots", "queries", "transductive")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class Options:
     maml-paper: the 40 tasks of the MAML paper's tests, of the families that it has."""
     split: Split | None = None
     """Of a data set: whose classes the tasks have, those to train on, to validate or to test. Default: test."""
+    ways: Annotated[int, Within(2, 10_000)] | None = None
+    """Of a data set of pictures: classes of a task; another number than in training for learners that adapt by a look
+    at the support set. Default: as in training."""
     shots: Count | None = None
     """Of a data set: examples of a support set; of a classification, of each class. Default: as in training."""
     queries: Count | None = None

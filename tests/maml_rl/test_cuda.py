@@ -1,14 +1,20 @@
 import pytest
 import torch
 
+import maml_rl
+from maml_rl import evaluate
+from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.envs import KeyedGenerator
 from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.rl.samples import Samples
 from tests.maml_rl.meta.test_meta_objective import objective_at
+from tests.maml_rl.test_data_commands import ALGORITHMS as OF_DATA
+from tests.maml_rl.test_data_commands import CASES, KINDS, OF_PICTURES, SMALL
 from tests.maml_rl.test_train import TINY, main, metrics
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+SHORT = [*("--num-tasks", "3", "--episodes-per-task", "2", "--horizon", "10"), "--num-threads", "1"]
 
 
 def on_cuda(samples: Samples) -> Samples:
@@ -41,6 +47,30 @@ def test_a_run_on_cuda_follows_the_one_on_the_cpu(tmp_path, env, physics) -> Non
     for cpu, cuda in zip(metrics(tmp_path / "cpu"), metrics(tmp_path / "cuda"), strict=True):
         for key in ("return/pre", "return/post", "loss", "kl"):
             assert cuda[key] == pytest.approx(cpu[key], rel=1e-2, abs=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", [name for name, entry in ALGORITHMS.items() if "env" in entry.sides])
+def test_every_algorithm_of_policies_follows_on_cuda(tmp_path, algorithm) -> None:
+    for device in ("cpu", "cuda"):
+        flags = ["--env", "navigation-2d", "--algorithm", algorithm, *SHORT, "--iterations", "2", "--device", device]
+        assert main([*flags, "--run-dir", str(tmp_path / device)]) == 0
+    for cpu, cuda in zip(metrics(tmp_path / "cpu"), metrics(tmp_path / "cuda"), strict=True):
+        for key in {"return/pre", "return/post", "loss"} & cpu.keys():
+            assert cuda[key] == pytest.approx(cpu[key], rel=1e-2, abs=1e-4)
+
+
+@pytest.mark.parametrize(("data", "algorithm"), CASES)
+def test_every_algorithm_of_data_follows_on_cuda(tmp_path, data, algorithm) -> None:
+    """And what it trained is evaluated and used on either."""
+    for device in ("cpu", "cuda"):
+        flags = [*KINDS[data], "--algorithm", algorithm, *(OF_DATA | OF_PICTURES)[algorithm], *SMALL]
+        assert main([*flags, "--iterations", "2", "--device", device, "--run-dir", str(tmp_path / device)]) == 0
+    for cpu, cuda in zip(metrics(tmp_path / "cpu"), metrics(tmp_path / "cuda"), strict=True):
+        for key in {"loss/pre", "loss/post", "loss"} & cpu.keys():
+            assert cuda[key] == pytest.approx(cpu[key], rel=1e-2, abs=1e-4)
+    for device in ("cpu", "cuda"):
+        assert evaluate.main([str(tmp_path / "cuda"), "--tasks", "4", "--device", device]) == 0
+    assert maml_rl.load(tmp_path / "cuda") is not None
 
 
 @pytest.mark.parametrize("name", ["halfcheetah-vel", "ant-vel", "hopper-rand-params"])

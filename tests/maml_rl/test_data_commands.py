@@ -156,6 +156,22 @@ def test_a_task_s_evaluation_depends_on_no_other_task(trained, tmp_path, monkeyp
     np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
 
 
+def test_learners_by_a_look_are_tested_with_any_number_of_classes(trained, tmp_path, capsys) -> None:
+    flags = ["--data", "omniglot", "--shots", "1", "--algorithm", "prototypical"]
+    runs = [run(tmp_path / ways, *flags, "--ways", ways, iterations=2) for ways in ("3", "4")]
+    output = tmp_path / "evaluation.json"
+    assert evaluate.main([*map(str, runs), "--ways", "6", "--tasks", "3", "--output", str(output)]) == 0
+    document = json.loads(output.read_text())
+    assert document["protocol"]["ways"] == 6
+    for result in document["results"]:  # before a look all classes are alike
+        np.testing.assert_allclose([each["losses"][0] for each in result["per_task"]], np.log(6), rtol=1e-6)
+    capsys.readouterr()
+    assert evaluate.main([str(trained["omniglot"]), "--ways", "6"]) == 2
+    assert "--ways: got 6, allowed for maml" in capsys.readouterr().err
+    assert evaluate.main([str(trained["sinusoid"]), "--ways", "6"]) == 2
+    assert "--ways: no effect on sinusoid" in capsys.readouterr().err
+
+
 def test_the_output_names_the_normalisation(trained, tmp_path, capsys) -> None:
     output = tmp_path / "evaluation.json"
     flags = ["--tasks", "3", "--no-transductive", "--output", str(output)]
