@@ -37,6 +37,9 @@ class StatisticianOptions(SharedStepOptions):
     """Numbers of a set's context c."""
     latent_size: Size = 16
     """Numbers of a picture's latent variable z."""
+    sample_dropout: bool = True
+    """Whether q(c|D) sees a random part of each set in training: of 1 to all of its pictures. Without it, it has never
+    seen a single picture, which a query is."""
     epoch: Count = 275
     """Iterations of an epoch e = 0, 1, ... Training weighs log p(x|z, c) by w = 1 + 0.5^e and the divergences by 1 / w;
     the default is one look at each of 1,100 characters' 20 drawings, in 16 sets of 5 an iteration."""
@@ -48,14 +51,15 @@ def with_networks(model: Model, options: StatisticianOptions) -> Statistician:
 
 
 class Noise(NamedTuple):
-    """Standard normal draws for the reparametrised samples of an iteration."""
+    """What an iteration draws: standard normal numbers for samples of c and z, and the pictures that q(c|D) sees."""
 
     c: Tensor  # [M, ways, C]
     z: Tensor  # [M, S, Z]
+    seen: Tensor  # [M, S], 1 or 0
 
     def rows(self, tasks: slice) -> "Noise":
         """Of some of the tasks."""
-        return Noise(self.c[tasks], self.z[tasks])
+        return Noise(*(part[tasks] for part in self))
 
 
 class Terms(NamedTuple):
@@ -83,7 +87,7 @@ class NeuralStatistician:
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         theta, model = state["theta"], cast(Statistician, problem.model)
         support = examples(problem, theta.expand(problem.num_tasks, -1), 0)
-        noise = draw_noise(problem, support)
+        noise = draw_noise(problem, support, self.options.sample_dropout)
         # As github.com/conormdurkan/neural-statistician weighs them; the paper does not.
         weight = 1 + 0.5 ** (int(state["adam.t"]) // self.options.epoch)
 
@@ -109,25 +113,38 @@ class NeuralStatistician:
         return []
 
 
-def draw_noise(problem: Problem, support: Examples) -> Noise:
+def draw_noise(problem: Problem, support: Examples, sample_dropout: bool) -> Noise:
     """Each task's noise has a stream of its own: it does not depend on how the tasks are divided among the ranks."""
     model, M, (S, ways) = cast(Statistician, problem.model), problem.num_tasks, support.targets.shape[1:]
     draws = cast(Episodes, problem).draws
     generator = keyed(Purpose.LATENTS, draws.seed, draws.iteration, first_task=draws.first_task)
-    return Noise(
-        generator.normal(M, ways, model.context_width).to(support.inputs),
-        generator.normal(M, S, model.latent_size).to(support.inputs),
-    )
+    c, z = generator.normal(M, ways, model.context_width), generator.normal(M, S, model.latent_size)
+    seen = torch.ones(M, S)
+    if sample_dropout:
+        seen = random_parts(support.targets.cpu(), generator.uniform(M, S), generator.uniform(M, ways))
+    return Noise(*(part.to(support.inputs) for part in (c, z, seen)))
+
+
+def random_parts(targets: Tensor, order: Tensor, sizes: Tensor) -> Tensor:
+    """[M, S], 1 for the examples of each class that are in its random part, 0 for the others.
+
+    The part's size is 1, 2, ... or all, each as likely (Edwards & Storkey 2017: sample dropout). targets: [M, S, ways],
+    one-hot. order: uniform draws [M, S]. sizes: uniform draws [M, ways].
+    """
+    same = targets @ targets.transpose(1, 2)  # [M, S, S]
+    rank = (same * (order[:, None] < order[:, :, None])).sum(dim=2)  # [M, S], of each within its class
+    kept = 1 + (sizes * targets.sum(dim=1)).floor()  # [M, ways]
+    return (rank < (targets @ kept.to(targets)[..., None])[..., 0]).to(targets)
 
 
 def bound_terms(networks: Networks, support: Examples, noise: Noise) -> Terms:
     """The terms of E log p(x|z, c) - KL(q(z|c, x) || p(z|c)) - KL(q(c|D) || N(0, I)) (Edwards & Storkey 2017).
 
-    One sample of c for each class's set D, and one of z for each drawing.
+    One sample of c for each class's set D, and one of z for each drawing. Of D q(c|D) sees what noise.seen says.
     """
     images, targets = support.inputs, support.targets  # [M, S, C, H, W], [M, S, ways]
     encoded = networks.encoded(images)
-    of_sets = networks.context(class_means(networks.pooled(encoded), targets))  # [M, ways, C]
+    of_sets = context_of(networks, networks.pooled(encoded), targets * noise.seen[..., None])  # [M, ways, C]
     c = of_sets.sample(noise.c)
     c_of_each = targets @ c  # [M, S, C]
     of_each = networks.posterior(encoded, c_of_each)  # [M, S, Z]
@@ -140,12 +157,18 @@ def bound_terms(networks: Networks, support: Examples, noise: Noise) -> Terms:
     return Terms(log_p.mean(dim=1), of_each.kl_to(prior).mean(dim=1), kl_c)
 
 
+def context_of(networks: Networks, pooled: Tensor, targets: Tensor) -> Gaussian:
+    """q(c|D) [M, ways, C] of each class's set. pooled: [M, S, hidden_size]. targets: [M, S, ways], one-hot, or 0."""
+    return networks.context(class_means(pooled, targets), targets.sum(dim=1).clamp(min=1))
+
+
 def by_divergence(model: Statistician) -> Compare:
     """From `Statistician.at`'s numbers to classes: logits -KL(q(c|D_n) || q(c|x)) (Edwards & Storkey 2017)."""
 
     def compare(theta_M: Tensor, known: Tensor, targets: Tensor, asked: Tensor) -> Categorical:
         networks = model.networks(theta_M)
-        return Categorical(-divergences(networks.context(class_means(known, targets)), networks.context(asked)))
+        of_queries = networks.context(asked, torch.ones_like(asked[..., 0]))
+        return Categorical(-divergences(context_of(networks, known, targets), of_queries))
 
     return compare
 
@@ -168,7 +191,7 @@ def sampled(networks: Networks, support: Examples, noise: Tensor) -> Tensor:
 
     noise: standard normal, [M, ways, n, Z].
     """
-    means = class_means(networks.pooled(networks.encoded(support.inputs)), support.targets)
-    c = networks.context(means).mean.repeat_interleave(noise.shape[2], dim=1)  # [M, ways n, C]
+    pooled = networks.pooled(networks.encoded(support.inputs))
+    c = context_of(networks, pooled, support.targets).mean.repeat_interleave(noise.shape[2], dim=1)  # [M, ways n, C]
     pixels = networks.decoded(c, networks.prior(c).sample(noise.flatten(1, 2))).sigmoid()
     return pixels.unflatten(1, noise.shape[1:3])

@@ -131,7 +131,8 @@ class GruPolicy:
             for weight, offset in before:
                 x = nonlinearity(x @ weight + offset)
             # One layer with biases, no dropout, in one direction, the batch first; cuDNN has a gradient in "training".
-            states, last = torch.gru(x, memory.flatten(0, 1)[None], gru, True, 1, 0.0, True, False, True)
+            first = memory.flatten(0, 1)[None].contiguous()  # as cuDNN demands
+            states, last = torch.gru(x, first, gru, True, 1, 0.0, True, False, True)
             of_steps = (states @ output + bias).unflatten(0, memory.shape[:2]).flatten(1, 2)  # [M, E T, A]
             return self.over_actions(of_steps, *shared), last[0].unflatten(0, memory.shape[:2])
 

@@ -80,6 +80,7 @@ class Statistician:
         for network, weights in first.items():
             shapes[f"{network}.0"] = weights
             shapes |= {f"{network}.{layer}": {"weight": (hidden, hidden)} for layer in range(1, DEPTH)}
+        shapes["statistics.1"]["size"] = (1, hidden)
         shapes["decoder.0"] = {"context": (C, hidden), "latent": (Z, hidden)}
         shapes["decoder.1"] = {"weight": (hidden, F)}
         for block in reversed(range(self.blocks)):
@@ -193,9 +194,12 @@ class Networks:
         """The numbers [M, N, hidden_size] of each image whose mean over a set the statistics network goes on from."""
         return self._connected("statistics.0", image=encoded)
 
-    def context(self, means: Tensor) -> Gaussian:
-        """q(c|D) [M, D, C] of sets D with these means [M, D, hidden_size] of `pooled`."""
-        return self._gaussian("statistics", means)
+    def context(self, means: Tensor, sizes: Tensor) -> Gaussian:
+        """q(c|D) [M, D, C] of sets D with these means [M, D, hidden_size] of `pooled`, over sizes [M, D] images.
+
+        The network sees 1 / size: by it the mean's variance falls.
+        """
+        return self._gaussian("statistics", means, size=1 / sizes[..., None])
 
     def posterior(self, encoded: Tensor, c: Tensor) -> Gaussian:
         """q(z|c, x) [M, N, Z]. encoded: [M, N, F]. c: [M, N, C], of each image's set."""
@@ -223,9 +227,13 @@ class Networks:
         assert self.seen is not None, "the kept statistics normalised"
         return torch.cat([self.seen[name] for name in self.model.statistics], dim=1)
 
-    def _gaussian(self, network: str, x: Tensor) -> Gaussian:
-        """The later hidden layers of a network, and the means and logarithms of variances that it gives."""
-        for layer in range(1, DEPTH):
+    def _gaussian(self, network: str, x: Tensor, **beside: Tensor) -> Gaussian:
+        """The later hidden layers of a network, and the means and logarithms of variances that it gives.
+
+        beside: what the second of its hidden layers sees beside x.
+        """
+        x = self._connected(f"{network}.1", weight=x, **beside)
+        for layer in range(2, DEPTH):
             x = self._connected(f"{network}.{layer}", weight=x)
         weight, bias = (self.parameters[f"{network}.output.{name}"] for name in ("weight", "bias"))
         mean, log_variance = (x @ weight + bias[:, None]).chunk(2, dim=2)

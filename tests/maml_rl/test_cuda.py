@@ -55,8 +55,10 @@ def test_every_algorithm_of_policies_follows_on_cuda(tmp_path, algorithm) -> Non
         flags = ["--env", "navigation-2d", "--algorithm", algorithm, *SHORT, "--iterations", "2", "--device", device]
         assert main([*flags, "--run-dir", str(tmp_path / device)]) == 0
     for cpu, cuda in zip(metrics(tmp_path / "cpu"), metrics(tmp_path / "cuda"), strict=True):
-        for key in {"return/pre", "return/post", "loss"} & cpu.keys():
-            assert cuda[key] == pytest.approx(cpu[key], rel=1e-2, abs=1e-4)
+        assert cuda["return/pre"] == pytest.approx(cpu["return/pre"], rel=1e-2)
+        # A loss is a difference of numbers about 1: an outer step magnifies what float32 rounds.
+        for key in {"return/post", "loss"} & cpu.keys():
+            assert cuda[key] == pytest.approx(cpu[key], rel=1e-2, abs=5e-3)
 
 
 @pytest.mark.parametrize(("data", "algorithm"), CASES)

@@ -17,6 +17,7 @@ from maml_rl.algorithms.statistician import (
     by_divergence,
     divergences,
     draw_noise,
+    random_parts,
     sampled,
 )
 from maml_rl.envs import KeyedGenerator
@@ -35,6 +36,7 @@ from tests.maml_rl.finite_differences import gradient
 
 D = torch.float64
 WAYS, SHOTS = 3, 2
+SEEN = [1, 1, 0, 1, 1, 0]  # of the pictures of three classes by q(c|D) in training
 TINY = Statistician((1, 7, 6), filters=2, blocks=2, hidden_size=5, context_width=4, latent_size=3)
 SMALL = Statistician(filters=4, hidden_size=32, context_width=16, latent_size=4)
 
@@ -55,7 +57,8 @@ def support(tasks: int = 2) -> Examples:
 
 
 def noise(tasks: int = 2) -> Noise:
-    return Noise(drawn(tasks, WAYS, TINY.context_width, seed=4), drawn(tasks, WAYS * SHOTS, TINY.latent_size, seed=5))
+    c, z = drawn(tasks, WAYS, TINY.context_width, seed=4), drawn(tasks, WAYS * SHOTS, TINY.latent_size, seed=5)
+    return Noise(c, z, torch.tensor(SEEN, dtype=D).expand(tasks, -1))
 
 
 def episodes(model=SMALL, num_tasks: int = 2, iteration: int = 0, first: int = 0, all_tasks: int = 0) -> Episodes:
@@ -93,9 +96,9 @@ class Oracle:
         """One layer whose weights are the named ones, one above another."""
         return self.normal(layer, x @ torch.cat([self.parts[f"{layer}.{name}"] for name in names]))
 
-    def gaussian(self, network: str, x: torch.Tensor) -> Normal:
+    def gaussian(self, network: str, x: torch.Tensor, *beside: str) -> Normal:
         for layer in (1, 2):
-            x = self.linear(f"{network}.{layer}", x, "weight")
+            x = self.linear(f"{network}.{layer}", x, "weight", *(beside if layer == 1 else ()))
         out = x @ self.parts[f"{network}.output.weight"] + self.parts[f"{network}.output.bias"]
         size = out.shape[1] // 2
         return Normal(out[:, :size], out[:, size:].exp().sqrt())
@@ -110,7 +113,10 @@ class Oracle:
 
     def context(self, encoded: torch.Tensor, sets: list[list[int]]) -> Normal:
         of_each = self.linear("statistics.0", encoded, "image")
-        return self.gaussian("statistics", torch.stack([of_each[each].mean(dim=0) for each in sets]))
+        means = torch.stack([of_each[each].mean(dim=0) for each in sets])
+        return self.gaussian(
+            "statistics", torch.cat([means, 1 / of_each.new_tensor([[len(each)] for each in sets])], 1), "size"
+        )
 
     def decoded(self, c: torch.Tensor, z: torch.Tensor) -> Bernoulli:
         x = self.linear("decoder.0", torch.cat([c, z], dim=1), "context", "latent") @ self.parts["decoder.1.weight"]
@@ -138,7 +144,7 @@ def test_the_bound_s_terms_are_those_of_torch(training) -> None:
     for task in range(2):
         oracle, images = Oracle(TINY, theta_M[task], training), given.inputs[task]
         encoded = oracle.encoded(images)
-        q_c = oracle.context(encoded, SETS)
+        q_c = oracle.context(encoded, [[i for i in each if SEEN[i]] for each in SETS])
         c = q_c.mean + q_c.stddev * draws.c[task]
         of_each = torch.stack([c[n] for n in range(WAYS) for _ in range(SHOTS)])
         joined = oracle.linear("inference.0", torch.cat([encoded, of_each], dim=1), "image", "context")
@@ -193,8 +199,8 @@ def test_neither_order_nor_labels_matter() -> None:
     shuffled = Examples.of(given.inputs[:, order], given.targets[:, order])
     renamed = Examples.of(given.inputs, given.targets[:, :, [2, 0, 1]])
     for other, noisy in (
-        (shuffled, Noise(draws.c, draws.z[:, order])),
-        (renamed, Noise(draws.c[:, [2, 0, 1]], draws.z)),
+        (shuffled, Noise(draws.c, draws.z[:, order], draws.seen[:, order])),
+        (renamed, draws._replace(c=draws.c[:, [2, 0, 1]])),
     ):
         for one, term in zip(plain, bound_terms(TINY.learning(theta_M), other, noisy), strict=True):
             torch.testing.assert_close(term, one)
@@ -220,13 +226,27 @@ def test_tasks_at_once_are_tasks_one_by_one() -> None:
 
 
 def test_a_task_s_noise_depends_on_no_other_task() -> None:
-    together = draw_noise(problem := episodes(num_tasks=3), problem.sets[0])
-    apart = draw_noise(problem := episodes(num_tasks=1, first=2), problem.sets[0])
+    together = draw_noise(problem := episodes(num_tasks=3), problem.sets[0], True)
+    apart = draw_noise(problem := episodes(num_tasks=1, first=2), problem.sets[0], True)
     assert torch.equal(apart.c[0], together.c[2])
     assert torch.equal(apart.z[0], together.z[2])
+    assert torch.equal(apart.seen[0], together.seen[2])
     assert together.c.flatten(1).unique(dim=0).shape[0] == 3
-    later = draw_noise(problem := episodes(iteration=1), problem.sets[0])
+    later = draw_noise(problem := episodes(iteration=1), problem.sets[0], True)
     assert not torch.equal(later.c[0], together.c[0])
+
+
+def test_a_set_s_random_part_has_each_size_as_often_and_each_picture() -> None:
+    targets = torch.eye(3, dtype=D).repeat_interleave(4, dim=0)[torch.randperm(12)].expand(4000, -1, -1)
+    generator = KeyedGenerator(7)
+    seen = random_parts(targets, generator.uniform(4000, 12), generator.uniform(4000, 3))
+    sizes = (targets * seen[..., None]).sum(dim=1)  # [4000, 3]
+    for size in (1, 2, 3, 4):
+        assert float((sizes == size).double().mean()) == pytest.approx(0.25, abs=0.02)
+    np.testing.assert_allclose(seen.mean(dim=0), 2.5 / 4, atol=0.04)
+    problem = episodes()
+    assert draw_noise(problem, problem.sets[0], False).seen.all()
+    assert not draw_noise(problem, problem.sets[0], True).seen.all()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,7 +264,7 @@ class Given:
 def test_the_update_is_adam_on_finite_differences_and_weighs_by_the_epoch(t, weight) -> None:
     algorithm, given, start = NeuralStatistician(StatisticianOptions(meta_lr=0.01, epoch=2)), support(), parameters()[0]
     problem = dataclasses.replace(episodes(TINY), data=Given(given))
-    draws = draw_noise(dataclasses.replace(problem, random=np.random.default_rng(0)), given)
+    draws = draw_noise(dataclasses.replace(problem, random=np.random.default_rng(0)), given, True)
     state = {name: part.double() for name, part in algorithm.init(TINY, KeyedGenerator(0)).items()}
     after, metrics = algorithm.update(state | {"theta": start, "adam.t": torch.tensor(t, dtype=D)}, problem)
 
