@@ -48,11 +48,15 @@ def run(options: Options) -> int:
     of_policies = [(name, each) for name, each in named if isinstance(each, MetaPolicy)]
     if not of_policies:
         of_models = [(name, each) for name, each in named if isinstance(each, MetaModel)]
+        if options.figure:
+            from maml_rl.evaluation.drawing import check_drawable  # matplotlib takes a second to import
+
+            check_drawable(of_models, options)
         results = models.evaluate(of_models, options, console)
         models.print_table(results)
         write(models.as_json(results, options), options)
         if options.figure:
-            from maml_rl.evaluation.drawing import draw_models  # matplotlib takes a second to import
+            from maml_rl.evaluation.drawing import draw_models
 
             with console.status(f"drawing {options.figure}"):
                 write_atomically(options.figure, draw_models(results, options))

@@ -20,6 +20,7 @@ from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.runs.directory import read_run
 from maml_rl.runs.experiments import group_runs
+from maml_rl.schema.bounds import check_each_once
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import read_flags
 from maml_rl.schema.help_page import print_help
@@ -50,6 +51,7 @@ def parse(argv: Sequence[str]) -> tuple[tuple[Path, ...], Path]:
         raise UsageError("got no run and no evaluation, allowed: one or more; see --help")
     if options.output is None:
         raise UsageError("--output: got nothing, allowed: a file that ends in " + ", ".join(FIGURES))
+    check_each_once(options.runs)
     check_output("--output", options.output, FIGURES)
     return options.runs, options.output
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.options.config import DataConfig, RlConfig
 from maml_rl.options.output_file import FIGURES, check_output
-from maml_rl.schema.bounds import Count, OneOf, Within
+from maml_rl.schema.bounds import Count, OneOf, Within, check_each_once
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name, read_flags
 from maml_rl.schema.help_page import print_help
@@ -98,10 +98,7 @@ def parse(argv: Sequence[str]) -> tuple[Options, dict[str, Any]]:
         if options.kept and unused:
             raise UsageError(f"{option_name(unused)}: no effect on kept runs, allowed with --algorithms or --config")
     for name in ("algorithms", "seeds", "kept"):
-        values = getattr(options, name)
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            raise UsageError(f"{option_name(name)}: got {twice} twice, allowed: each once")
+        check_each_once(getattr(options, name), option_name(name))
     return options, shared
 
 

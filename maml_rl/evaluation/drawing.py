@@ -12,16 +12,19 @@ from maml_rl.evaluation import models, policies
 from maml_rl.evaluation.models import ModelResult
 from maml_rl.evaluation.options import Options
 from maml_rl.evaluation.policies import PolicyResult
+from maml_rl.interface.meta_model import MetaModel
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.meta.algorithm import Actor
 from maml_rl.models.statistician import Statistician
 from maml_rl.options.parts import choose_device
 from maml_rl.reports.canvas import picture
-from maml_rl.reports.episode_page import Episode, episode_page
+from maml_rl.reports.episode_page import MAX_WAYS, Episode, episode_page
 from maml_rl.reports.measure import RETURN
 from maml_rl.reports.paired_figure import paired_figure
 from maml_rl.reports.sampled_page import MAX_SETS, SAMPLES, SampledSet, sampled_page
 from maml_rl.reports.wave_figure import Wave, wave_figure
+from maml_rl.schema.errors import UsageError
+from maml_rl.supervised.catalogue import classifies
 from maml_rl.supervised.episodes import Episodes
 from maml_rl.supervised.few_shot import FewShot
 from maml_rl.supervised.prediction import predicted
@@ -30,6 +33,15 @@ from maml_rl.supervised.sinusoid import INPUTS, wave
 SHOWN_STEPS = (0, 1, 5, 10)  # of a sinusoid, as in Finn et al. 2017, figure 2
 WAVES, PAGES = 4, 3  # tasks in a figure
 GRID = 200  # places at which a wave is drawn
+
+
+def check_drawable(named: Sequence[tuple[str, MetaModel]], options: Options) -> None:
+    """Raise UsageError for classes that a page of pictures cannot hold, before anything is evaluated."""
+    _, first = named[0]
+    ways = options.ways or first.config.ways
+    on_a_page = len(options.runs) == 1 and classifies(first.config.data) and not isinstance(first.model, Statistician)
+    if on_a_page and ways > MAX_WAYS:
+        raise UsageError(f"--figure: got tasks of {ways} classes, allowed: up to {MAX_WAYS} in a figure of one model")
 
 
 def draw_policies(results: Sequence[PolicyResult], options: Options) -> bytes:

@@ -12,7 +12,7 @@ from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.options.shipped import shipped_policies
 from maml_rl.reports.paired import MAX_COMPARED
 from maml_rl.reports.video import SUFFIXES, check_size
-from maml_rl.schema.bounds import Count, Known, Within
+from maml_rl.schema.bounds import Count, Known, Within, check_each_once
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name, read_flags
 from maml_rl.schema.help_page import print_help
@@ -94,9 +94,7 @@ def parse(argv: Sequence[str]) -> Options:
     options = Options(**flags)
     if not options.runs:
         raise UsageError("got no run and no checkpoint, allowed: one or more; see --help")
-    twice = next((path for path in options.runs if options.runs.count(path) > 1), None)
-    if twice:
-        raise UsageError(f"got {str(twice)!r} twice, allowed: each once")
+    check_each_once(options.runs)
     for name in ("video_tasks", "video_size"):
         if name in flags and not options.video:
             raise UsageError(f"{option_name(name)}: not allowed without --video")

@@ -25,11 +25,12 @@ def adapt(meta_model: MetaPolicy | MetaModel, *given: Any, **options: Any) -> Me
     below 1.
 
     adapt(model, inputs, targets, gradient_steps=None, seed=0): by gradient steps on these examples. inputs: numbers
-    [N, I], pictures [N, C, H, W], or paths of picture files. Values of pictures are from 0, black, to 1, of Omniglot
-    from 0, paper, to 1, ink; those of 8 bits are divided by 255, and files are turned into such values. targets:
-    numbers [N], or of a classification N labels of any kind; as many different ones as the model has ways, or fewer.
-    gradient_steps: up to 1000; None takes `config.eval_steps`. seed: of minibatches, if the model takes its steps on
-    some. Raises ValueError for examples that do not go with the model.
+    [N, I], pictures [N, C, H, W], or a list of picture files' paths or of Pillow's images. Values of pictures are from
+    0, black, to 1, of Omniglot from 0, paper, to 1, ink; those of 8 bits are divided by 255, and files and images are
+    turned into such values. targets: numbers [N], or of a classification N labels of any kind; as many different ones
+    as the model has ways, or fewer; of a model that adapts by a look any number. gradient_steps: up to 1000; None takes
+    `config.eval_steps`. seed: of minibatches, if the model takes its steps on some. Raises ValueError for examples that
+    do not go with the model.
     """
     if isinstance(meta_model, MetaPolicy):
         return adapt_policy(meta_model, *given, **options)

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.envs import KeyedGenerator
+from maml_rl.interface.in_short import in_short
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.meta.algorithm import State
 from maml_rl.meta.task_mean import TaskMean
@@ -28,9 +31,10 @@ from maml_rl.supervised.prediction import predicted
 
 MAX_STEPS = 1000  # of `adapt`, as of an evaluation
 Inputs = np.ndarray | Tensor | Sequence[Any]
+PICTURES = (str, os.PathLike, Image.Image)  # the items of a list that are pictures, not numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MetaModel:
     """A model, the configuration that it was trained with, and the examples that it was adapted to."""
 
@@ -41,6 +45,9 @@ class MetaModel:
     gradient_steps: int = 0  # taken by `adapt` since
     support: Tensor | None = None  # [N, ...], the inputs that it was adapted to last
     labels: tuple[Any, ...] = ()  # of a classification: those of the classes 0, 1, ..., as `adapt` was given them
+
+    def __repr__(self) -> str:
+        return in_short(self)
 
     @property
     def theta(self) -> Tensor:
@@ -99,7 +106,7 @@ class GivenExamples:
     output_size: int
     classifies: bool
 
-    def check(self, split: Split, shots: int, queries: int) -> None:
+    def check(self, split: Split, shots: int, queries: int, of_ways: str = "--ways", of_shots: str = "--shots") -> None:
         """They are there."""
 
     def sample_tasks(self, split: Split, num_tasks: int, generator: KeyedGenerator) -> Tensor:
@@ -159,13 +166,14 @@ def as_inputs(inputs: Inputs, meta_model: MetaModel) -> Tensor:
         raise ValueError(f"inputs: got {shown(inputs)}, allowed: a list of paths, or numbers of shape {_wanted(shape)}")
     if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "UO":
         inputs = inputs.tolist()
-    if not isinstance(inputs, np.ndarray | Tensor) and len(inputs) and isinstance(inputs[0], str | os.PathLike):
+    if not isinstance(inputs, np.ndarray | Tensor) and len(inputs) and isinstance(inputs[0], PICTURES):
         if len(shape) == 1:
-            raise ValueError("inputs: got paths, allowed: numbers")
-        other = next((each for each in inputs if not isinstance(each, str | os.PathLike)), None)
+            raise ValueError("inputs: got pictures, allowed: numbers")
+        other = next((each for each in inputs if not isinstance(each, PICTURES)), None)
         if other is not None:
-            raise ValueError(f"inputs: got paths and {shown(other)}, allowed: the one or the other")
-        pictures = np.stack([read_picture(Path(each), shape[-1], config.picture_colour) for each in inputs])
+            raise ValueError(f"inputs: got pictures and {shown(other)}, allowed: the one or the other")
+        given = [each if isinstance(each, Image.Image) else Path(each) for each in inputs]
+        pictures = np.stack([read_picture(each, shape[-1], config.picture_colour) for each in given])
         x = torch.from_numpy(pictures).float() / 255
         return 1 - x if config.data == "omniglot" else x  # whose ink is 1, and paper 0
     try:
@@ -200,13 +208,13 @@ def _numbers(targets: Sequence[Any]) -> Tensor:
 
 
 def _one_hot(targets: Sequence[Any], meta_model: MetaModel) -> tuple[Tensor, tuple[Any, ...]]:
-    """[N, ways], and the labels of the first classes."""
+    """[N, ways], and the labels of the first classes. A model that adapts by a look has as many ways as it is given."""
     names = [each.item() if isinstance(each, np.generic | Tensor) else each for each in targets]
     try:
         labels = tuple(dict.fromkeys(names))
     except TypeError as error:
         raise ValueError(f"targets: got {shown(targets)}, allowed: labels that can be keys of a dict") from error
-    if len(labels) > meta_model.config.ways:
-        allowed = f"up to {meta_model.config.ways}, the ways of the model"
-        raise ValueError(f"targets: got {len(labels)} different labels, allowed: {allowed}")
-    return torch.eye(meta_model.config.ways)[[labels.index(each) for each in names]], labels
+    ways = meta_model.config.ways
+    if len(labels) > ways and not ALGORITHMS[meta_model.config.algorithm].any_ways:
+        raise ValueError(f"targets: got {len(labels)} different labels, allowed: up to {ways}, the ways of the model")
+    return torch.eye(max(ways, len(labels)))[[labels.index(each) for each in names]], labels

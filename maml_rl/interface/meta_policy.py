@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maml_rl.interface.in_short import in_short
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.meta.algorithm import State
 from maml_rl.models.policy import Policy
@@ -20,7 +21,7 @@ from maml_rl.rl.trajectories import Trajectories
 Task = float | Sequence[float] | np.ndarray | Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MetaPolicy:
     """A policy, the configuration that it was trained with, and how often it was adapted."""
 
@@ -29,6 +30,9 @@ class MetaPolicy:
     state: State  # of the algorithm, float32, on the CPU
     iteration: int  # iterations that it was trained for
     gradient_steps: int = 0  # taken by `adapt` since
+
+    def __repr__(self) -> str:
+        return in_short(self)
 
     @property
     def theta(self) -> Tensor:

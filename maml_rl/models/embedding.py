@@ -32,7 +32,7 @@ def embedding_of(model: Model) -> "ConvEmbedding":
 def of_convolutions(model: Model) -> ConvClassifier:
     """The model, a classifier of pictures. Raises UsageError for another model."""
     if not isinstance(model, ConvClassifier):
-        raise UsageError("got a model that is not of convolutions, allowed: pictures with --network conv")
+        raise UsageError("--algorithm: this one is of convolutions, allowed: pictures with --network conv")
     return model
 
 

@@ -9,10 +9,9 @@ from torch.nn.functional import conv2d, conv_transpose2d, elu
 
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models import derivatives
-from maml_rl.models.conv import ConvClassifier
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Gaussian, Point
-from maml_rl.models.embedding import EPSILON
+from maml_rl.models.embedding import EPSILON, of_convolutions
 from maml_rl.models.model import Model
 from maml_rl.models.parameters import num_parameters, unflatten, xavier
 from maml_rl.schema.errors import UsageError
@@ -22,9 +21,13 @@ DEPTH = 3  # layers of a block, and hidden layers of each fully connected networ
 
 def statistician_of(model: Model, hidden_size: int, context_width: int, latent_size: int) -> "Statistician":
     """The statistician of a classifier's pictures, with its filters and blocks. Raises UsageError for another model."""
-    if not isinstance(model, ConvClassifier):
-        raise UsageError("got a model that is not of convolutions, allowed: pictures with --network conv")
-    return Statistician(model.image_shape, model.filters, model.blocks, hidden_size, context_width, latent_size)
+    classifier = of_convolutions(model)
+    height, width = classifier.image_shape[1:]
+    if min(height, width) <= 2 ** (classifier.blocks - 1):
+        allowed = f"as many as {height} x {width} pixels can be halved"
+        raise UsageError(f"--blocks: got {classifier.blocks}, allowed: {allowed}")
+    sizes = classifier.filters, classifier.blocks, hidden_size, context_width, latent_size
+    return Statistician(classifier.image_shape, *sizes)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ In a preset and in a file the section of the algorithm stands above the rest.
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,7 @@ from maml_rl.options.config import (
     names_marked,
     side,
 )
+from maml_rl.options.data_effects import without_effect
 from maml_rl.options.data_options import DataOptions
 from maml_rl.options.list_algorithms import algorithms
 from maml_rl.options.presets import PICTURES, load_preset, preset_names
@@ -90,10 +91,21 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
         parts = {"tasks": tasks, "training": training, base.algorithm: base.algorithm_options, "run": Source()}
         print_help(parts, prog, description, {"algorithm": [*algorithms(side(type(base))).splitlines()[1:], ""]})
     config = configure(base, options, option_name)
-    unused = next((name for name in getattr(config.algorithm_options, "without_effect", []) if name in options), None)
+    _check_effects(config, options)
+    return config, source
+
+
+def _check_effects(config: Config, given: Container[str]) -> None:
+    """Raise UsageError for a flag that changes nothing."""
+    unused = next((name for name in getattr(config.algorithm_options, "without_effect", []) if name in given), None)
     if unused:
         raise UsageError(f"{option_name(unused)}: no effect with --outer-step {config.algorithm_options.outer_step}")
-    return config, source
+    needed = without_effect(config) if isinstance(config, DataConfig) else {}
+    if not config.keep_best:
+        needed["validate_every"] = "--keep-best"
+    unused = next((name for name in needed if name in given), None)
+    if unused:
+        raise UsageError(f"{option_name(unused)}: no effect in this run, allowed with {needed[unused]}")
 
 
 def _part(config: Config, kind: type) -> Any:
@@ -166,8 +178,12 @@ def _resumed(flags: dict[str, Any], source: Source, run_dir: Path, envs: Sequenc
             raise UsageError(f"{option_name(name)}: got {value!r} with --resume, {allowed}")
     if isinstance(base, RlConfig):
         _check_env(base.env, envs, f"{path}: env")
-    else:
-        _place_of(base.data, f"{path}: data")
+        return base
+    data = flags.get("data", base.data)
+    if data != base.data and (data in DATA_SETS or base.data in DATA_SETS):
+        allowed = f"{base.data!r}, as the run began; a folder may be elsewhere by now"
+        raise UsageError(f"--data: got {data!r} with --resume, allowed: {allowed}")
+    _place_of(data, "--data" if "data" in flags else f"{path}: data")
     return base
 
 

@@ -16,7 +16,7 @@ from maml_rl.supervised.picture_array import Colour, PictureSize
 class DataOptions:
     """Options of runs with --data."""
 
-    data: Annotated[str, Mark.SHARED, Known(lambda: DATA_SETS, or_file=True)] = "sinusoid"
+    data: Annotated[str, Mark.SHARED, Mark.FREE_ON_RESUME, Known(lambda: DATA_SETS, or_file=True)] = "sinusoid"
     """Data set: sinusoid, omniglot, or a folder that has a folder of pictures for each class (docs/supervised.md)."""
     classes: Annotated[str, tyro.conf.Suppress, Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = ""
     """A digest of the classes of a folder, split by split, that the run learns from; written by the run."""
@@ -64,6 +64,6 @@ class DataOptions:
     picture_colour: Annotated[Colour, Mark.SHARED] = "grey"
     """Whether the pictures of a folder are learned in grey, or in rgb."""
     validation_tasks: Count = 200
-    """Tasks of a validation, if keep_best is set."""
+    """Tasks of a validation, and of TensorBoard's figure of the last model."""
     metrics_every: Count = 10
-    """Iterations between rows of metrics, each of its own iteration."""
+    """Iterations between rows of metrics, each of its own iteration. The last iteration always gets one."""

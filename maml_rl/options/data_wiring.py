@@ -85,10 +85,13 @@ class DataSetting:
         """Raise UsageError if training, validation or evaluation would lack classes or examples."""
         config = self.config
         queries = config.queries or config.shots
-        for split in SPLITS:
-            in_training = split == "train"
-            data = self.training_data if in_training else self.data
-            data.check(split, (in_training and config.train_shots) or config.shots, queries)
+        in_training = [
+            f"--{'train-' if given else ''}{name}"
+            for name, given in (("ways", config.train_ways), ("shots", config.train_shots))
+        ]
+        self.training_data.check("train", config.train_shots or config.shots, queries, *in_training)
+        for split in SPLITS[1:]:
+            self.data.check(split, config.shots, queries)
 
     def sample_tasks(self, iteration: int) -> Tensor:
         """The tasks [M, ...] of an iteration, those of all ranks."""
@@ -127,7 +130,8 @@ class DataSetting:
 
     def metrics(self, episodes: Episodes, before: State, after: State) -> Metrics:
         """The metrics of an iteration's episodes, if they are due, of the state before it and the new one."""
-        due = (episodes.draws.iteration + 1) % self.config.metrics_every == 0
+        number = episodes.draws.iteration + 1
+        due = number % self.config.metrics_every == 0 or number == self.config.iterations
         return episode_metrics(episodes, self.algorithm, before, after) if due else {}
 
     def scores(self, state: State, tasks: Tensor, draws: Draws, steps: int) -> Tensor:
@@ -158,8 +162,8 @@ def make_data_setting(
         got = config.algorithm_options.inner_loss
         raise UsageError(f"--inner-loss: got {got!r}, allowed with --data: plain; the others are of policies")
     if config.train_ways not in (0, config.ways) and not ALGORITHMS[config.algorithm].any_ways:
-        allowed = f"{config.ways} with {config.algorithm}, as --ways: its model has an output for each class"
-        raise UsageError(f"--train-ways: got {config.train_ways}, allowed: {allowed}")
+        allowed = f"{config.ways} with {config.algorithm}, as ways: its model has an output for each class"
+        raise UsageError(f"train_ways: got {config.train_ways}, allowed: {allowed}")
     ALGORITHMS[config.algorithm].check(config.algorithm_options, config.num_tasks, ranks.size)
     share = ranks.share(config.num_tasks)
     device = choose_device(config.device)

@@ -21,8 +21,12 @@ def outer_step_size(config: Config) -> str:
 
 def evaluation_steps(config: DataConfig, algorithm: Algorithm) -> int:
     """Steps of adaptation to a data set's tasks that an evaluation takes unless told otherwise."""
-    by_gradients = ALGORITHMS[config.algorithm].step == Entry.step
-    return config.eval_steps if by_gradients else algorithm.trained_steps
+    return config.eval_steps if adapts_by_gradients(config) else algorithm.trained_steps
+
+
+def adapts_by_gradients(config: Config) -> bool:
+    """Whether a step of adaptation is a gradient step."""
+    return ALGORITHMS[config.algorithm].step == Entry.step
 
 
 def choose_device(device: str, local_rank: int = 0, local_size: int = 1) -> torch.device:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from maml_rl.machine.atomic_file import remove_torn
 from maml_rl.options.command_line import Source
-from maml_rl.options.config import flat, names_marked
+from maml_rl.options.config import Config, DataConfig, flat, names_marked
 from maml_rl.options.wiring import Setting
 from maml_rl.runs.checkpoint import Checkpoint, has_checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
 from maml_rl.runs.directory import create_run_dir, default_run_dir, lock_run_dir, write_config
 from maml_rl.schema.errors import UsageError, summary
 from maml_rl.schema.fields import Mark
+from maml_rl.supervised.catalogue import DATA_SETS
 
 
 @contextlib.contextmanager
@@ -25,6 +26,7 @@ def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoin
     restarted = ranks.remembered("run_dir")
     run_dir = source.resume or Path(restarted or source.run_dir or default_run_dir(config))
     if not source.resume and not restarted:
+        check_place(run_dir, config)
         create_run_dir(run_dir)
         ranks.remember("run_dir", str(run_dir))
     checkpoints = run_dir / "checkpoints"
@@ -40,6 +42,15 @@ def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoin
         for folder in (run_dir, checkpoints):  # of a process that was killed as it wrote
             remove_torn(folder)
         yield run_dir, checkpoint
+
+
+def check_place(run_dir: Path, config: Config) -> None:
+    """Raise UsageError for a run among the pictures that it learns from, if it learns from some."""
+    if not isinstance(config, DataConfig) or config.data in DATA_SETS:
+        return
+    if run_dir.resolve().is_relative_to(Path(config.data).resolve()):
+        got = f"--run-dir: got {str(run_dir)!r}, which is in the folder of pictures"
+        raise UsageError(f"{got}, allowed: a folder elsewhere, as each folder there is a class")
 
 
 @contextlib.contextmanager

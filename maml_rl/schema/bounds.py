@@ -1,7 +1,7 @@
 """The values that an option may take."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from types import NoneType
@@ -98,3 +98,10 @@ def _fit(value: Any, annotation: Any) -> tuple[str, Any]:
             number = float(value)
     fits = number is not None and abs(number) < inf and number in within
     return f"a number{bounds}", number if fits else _MISFIT
+
+
+def check_each_once(values: Sequence[object], option: str = "") -> None:
+    """Raise UsageError for a value that stands among others like it. option: that they were given by."""
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{f'{option}: ' if option else ''}got {twice} twice, allowed: each once")

@@ -29,8 +29,11 @@ class DataSet(Protocol):
         """Whether targets are classes, one-hot rows; if not, they are numbers."""
         ...
 
-    def check(self, split: Split, shots: int, queries: int) -> None:
-        """Raise UsageError if a split has too few classes or examples for such tasks."""
+    def check(self, split: Split, shots: int, queries: int, of_ways: str = "--ways", of_shots: str = "--shots") -> None:
+        """Raise UsageError if a split has too few classes or examples for such tasks.
+
+        of_ways, of_shots: the options that the user gave them by.
+        """
         ...
 
     def sample_tasks(self, split: Split, num_tasks: int, generator: KeyedGenerator) -> Tensor:

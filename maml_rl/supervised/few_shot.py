@@ -56,16 +56,16 @@ class FewShot:
 
     classifies = True
 
-    def check(self, split: Split, shots: int, queries: int) -> None:
+    def check(self, split: Split, shots: int, queries: int, of_ways: str = "--ways", of_shots: str = "--shots") -> None:
         """Raise UsageError if the split has too few classes, or a class of it too few pictures."""
         classes = self.splits[split]
         if not 2 <= self.ways <= len(classes):
-            raise UsageError(f"--ways: got {self.ways}, allowed: 2 to {len(classes)}, the number of {split} classes")
+            raise UsageError(f"{of_ways}: got {self.ways}, allowed: 2 to {len(classes)}, the number of {split} classes")
         fewest = min(classes.flat, key=self.pictures.count)
         if shots + queries > (count := self.pictures.count(fewest)):
             got = f"{shots} + {queries} = {shots + queries}"
             allowed = f"{count} in all, the pictures of {self.pictures.name(fewest)}"
-            raise UsageError(f"--shots + --queries: got {got}, allowed: up to {allowed}")
+            raise UsageError(f"{of_shots} + --queries: got {got}, allowed: up to {allowed}")
 
     def sample_tasks(self, split: Split, num_tasks: int, generator: KeyedGenerator) -> Tensor:
         """Tasks [num_tasks, ways]: numbers of classes."""

@@ -105,11 +105,13 @@ def _cached(path: Path, digest: bytes, shape: tuple[int, int, int, int]) -> np.n
         return None
 
 
-def read_picture(path: Path, size: int, colour: Colour) -> np.ndarray:
-    """One picture [C, size, size] uint8, read as those of a folder are. Raises UsageError."""
+def read_picture(picture: Path | Image.Image, size: int, colour: Colour) -> np.ndarray:
+    """One picture [C, size, size] uint8, a file or Pillow's, read as those of a folder are. Raises UsageError."""
+    if isinstance(picture, Image.Image):
+        return _brought(picture, size, colour)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _read(path.parent, Source(path.name, 0, 0), size, colour)
+        return _read(picture.parent, Source(picture.name, 0, 0), size, colour)
 
 
 def _read(folder: Path, source: Source, size: int, colour: Colour) -> np.ndarray:
@@ -121,16 +123,20 @@ def _read(folder: Path, source: Source, size: int, colour: Colour) -> np.ndarray
             if width * height <= MAX_PIXELS:
                 # JPEG decodes at 1/2, 1/4 or 1/8 of the size in a fraction of the time.
                 image.draft(None, (4 * size, 4 * size))
-                # Stretched, as mini-ImageNet's pictures are.
-                ImageOps.exif_transpose(image, in_place=True)
-                small = _plain(image, colour).resize((size, size), Image.Resampling.LANCZOS)
-                return np.asarray(small).reshape(size, size, -1).transpose(2, 0, 1)
+                return _brought(image, size, colour)
     except Image.DecompressionBombError as error:
         raise _too_large(path, "far more pixels") from error
     except Exception as error:  # Pillow's decoders raise a dozen kinds, SyntaxError and struct.error among them
         reason = "no picture in it" if isinstance(error, Image.UnidentifiedImageError) else summary(error)
         raise UsageError(f"picture {shown(str(path))}: got a broken file ({reason}), allowed: a picture") from error
     raise _too_large(path, f"{width} x {height} pixels")
+
+
+def _brought(image: Image.Image, size: int, colour: Colour) -> np.ndarray:
+    """[C, size, size] uint8: stretched, as mini-ImageNet's pictures are."""
+    upright = ImageOps.exif_transpose(image)
+    small = _plain(upright, colour).resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(small).reshape(size, size, -1).transpose(2, 0, 1)
 
 
 def _too_large(path: Path, got: str) -> UsageError:

@@ -24,7 +24,7 @@ class Sinusoid:
     output_size = 1
     classifies = False
 
-    def check(self, split: Split, shots: int, queries: int) -> None:
+    def check(self, split: Split, shots: int, queries: int, of_ways: str = "--ways", of_shots: str = "--shots") -> None:
         """There are points enough."""
 
     def sample_tasks(self, split: Split, num_tasks: int, generator: KeyedGenerator) -> Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import maml_rl
@@ -22,8 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
     "--num-tasks",
     "3",
-    "--filters",
-    "4",
     "--num-threads",
     "1",
     "--device",
@@ -35,7 +34,7 @@ SMALL = [
 ]
 KINDS = {
     "sinusoid": ["--data", "sinusoid", "--hidden-sizes", "8"],
-    "omniglot": ["--data", "omniglot", "--ways", "3", "--shots", "2", "--queries", "1"],
+    "omniglot": ["--data", "omniglot", "--ways", "3", "--shots", "2", "--queries", "1", "--filters", "4"],
     "mlp": ["--data", "omniglot", "--network", "mlp", "--hidden-sizes", "8", "8", "--omniglot-split", "vinyals"],
 }
 ALGORITHMS = {
@@ -156,6 +155,18 @@ def test_a_task_s_evaluation_depends_on_no_other_task(trained, tmp_path, monkeyp
     np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
 
 
+def test_a_run_shorter_than_its_metrics_are_apart_has_a_row(tmp_path) -> None:
+    found = run(tmp_path / "run", *KINDS["sinusoid"], iterations=1)
+    assert [row["iteration"] for row in rows(found)] == [0]
+
+
+def test_a_learner_by_a_look_takes_more_labels_than_it_was_trained_with(tmp_path) -> None:
+    flags = [*KINDS["omniglot"], "--algorithm", "prototypical"]
+    learner = maml_rl.load(run(tmp_path / "run", *flags, iterations=1))
+    pictures = np.random.default_rng(0).random((5, 28, 28))
+    assert maml_rl.adapt(learner, pictures, "abcde").probabilities(pictures).shape == (5, 5)
+
+
 def test_learners_by_a_look_are_tested_with_any_number_of_classes(trained, tmp_path, capsys) -> None:
     flags = ["--data", "omniglot", "--shots", "1", "--algorithm", "prototypical"]
     runs = [run(tmp_path / ways, *flags, "--ways", ways, iterations=2) for ways in ("3", "4")]
@@ -193,6 +204,9 @@ def test_your_own_pictures_from_training_to_prediction(tmp_path, capsys) -> None
     files = [folder / name / f"{number}.png" for name in ("class0", "class9") for number in range(2)]
     labels = ["dark", "dark", "light", "light"]
     learner = maml_rl.adapt(model, files, labels)
+    assert repr(learner) == f"MetaModel(maml, {folder}, {len(model.theta)} parameters, iteration 2, gradient_steps 3)"
+    opened = [Image.open(file) for file in files]
+    np.testing.assert_array_equal(learner.probabilities(opened), learner.probabilities(files))
     assert learner.labels == ("dark", "light")
     assert set(learner.predict(files)) <= {"dark", "light"}
     assert learner.predict(files).tolist() == [
@@ -217,6 +231,13 @@ def test_your_own_pictures_from_training_to_prediction(tmp_path, capsys) -> None
     folder.rename(moved)
     assert evaluate.main([str(trained), "--tasks", "2", "--data", str(moved)]) == 0
     assert evaluate.main([str(trained), "--tasks", "2"]) == 2
+    assert train.main(["--resume", str(trained), "--iterations", "3"]) == 2
+    assert train.main(["--resume", str(trained), "--iterations", "3", "--data", "omniglot"]) == 2
+    assert train.main(["--resume", str(trained), "--iterations", "3", "--data", str(moved)]) == 0
+    capsys.readouterr()
+    assert train.main(["--data", str(moved), "--ways", "2", "--shots", "1", "--run-dir", str(moved / "run")]) == 2
+    assert "--run-dir" in capsys.readouterr().err
+    assert not (moved / "run").exists()
 
 
 def test_a_regressor_is_adapted_to_points_at_once_and_step_by_step(trained) -> None:
@@ -317,7 +338,7 @@ def test_what_the_python_interface_refuses(trained) -> None:
         maml_rl.adapt(model, pictures, "abc")
     with pytest.raises(ValueError, match="no labels"):
         model.predict(pictures)
-    with pytest.raises(ValueError, match="got paths, allowed: numbers"):
+    with pytest.raises(ValueError, match="got pictures, allowed: numbers"):
         regressor.predict(["a.png"])
     with pytest.raises(ValueError, match="gradient_steps: got -1"):
         maml_rl.adapt(model, pictures, "abca", gradient_steps=-1)
@@ -329,7 +350,7 @@ def test_what_the_python_interface_refuses(trained) -> None:
         maml_rl.adapt(model, pictures, [["a"], ["b"], ["c"], ["a"]])
     with pytest.raises(ValueError, match=r"inputs: got 'a\.png', allowed: a list of paths"):
         maml_rl.adapt(model, "a.png", "a")
-    with pytest.raises(ValueError, match="got paths and 3"):
+    with pytest.raises(ValueError, match="got pictures and 3"):
         maml_rl.adapt(model, ["a.png", 3], "ab")
     with pytest.raises(ValueError, match="not finite"):
         maml_rl.adapt(model, pictures * np.nan, "abca")
@@ -353,7 +374,7 @@ def test_what_the_python_interface_refuses(trained) -> None:
         (["--data", "omniglot", "--ways", "1"], ["--ways", ">= 2"]),
         (["--data", "omniglot", "--ways", "101"], ["--ways: got 101, allowed: 2 to 100, the number of val classes"]),
         (["--data", "omniglot", "--shots", "15", "--queries", "6"], ["--shots + --queries", "up to 20 in all"]),
-        (["--data", "omniglot", "--shots", "1", "--train-shots", "20"], ["--shots + --queries", "20 + 1"]),
+        (["--data", "omniglot", "--shots", "1", "--train-shots", "20"], ["--train-shots + --queries", "20 + 1"]),
         (["--data", "omniglot", "--blocks", "9", "--halved-by", "max_pool"], ["--blocks: got 9", "28 x 28"]),
         (["--data", "omniglot", "--preset", "promp"], ["--preset: got 'promp'"]),
         (["--data", "sinusoid", "--algorithm", "anil", "--head-layers", "4"], ["--head-layers: got 4"]),
@@ -365,7 +386,15 @@ def test_what_the_python_interface_refuses(trained) -> None:
         (["--data", "omniglot", "--network", "mlp", "--hidden-sizes"], ["--hidden-sizes: got none"]),
         (["--data", "omniglot", "--network", "mlp", "--inner-batch", "1"], ["--inner-batch: got 1", "batch norm"]),
         (["--data", "omniglot", "--blocks", "5", "--eval-inner-batch", "1"], ["--eval-inner-batch: got 1"]),
-        (["--data", "omniglot", "--train-ways", "6"], ["--train-ways: got 6, allowed: 5 with maml"]),
+        (["--data", "omniglot", "--train-ways", "6"], ["--train-ways: no effect", "prototypical, matching"]),
+        (["--data", "omniglot", "--train-ways", "1200", "--algorithm", "matching"], ["--train-ways: got 1200"]),
+        (["--data", "omniglot", "--algorithm", "statistician", "--blocks", "9"], ["--blocks: got 9", "28 x 28"]),
+        (["--data", "sinusoid", "--filters", "8"], ["--filters: no effect in this run, allowed with pictures"]),
+        (["--data", "sinusoid", "--ways", "3"], ["--ways: no effect"]),
+        (["--data", "omniglot", "--hidden-sizes", "8"], ["--hidden-sizes: no effect", "--network mlp"]),
+        (["--data", "omniglot", "--picture-size", "8"], ["--picture-size: no effect", "--data FOLDER"]),
+        (["--data", "omniglot", "--algorithm", "memory", "--eval-steps", "2"], ["--eval-steps: no effect"]),
+        (["--data", "omniglot", "--validate-every", "2"], ["--validate-every: no effect", "--keep-best"]),
         (["--data", "."], ["0 classes", "6 or more"]),
     ],
 )
@@ -388,6 +417,8 @@ def test_bad_input_gets_one_line_before_anything_is_written(flags, parts, tmp_pa
         (["--shots", "20"], ["--shots + --queries"]),
         (["--data", "."], ["--data: got '.', no effect on a run of omniglot"]),
         (["--figure", "f.mp4"], ["--figure", ".png, .pdf, .svg"]),
+        (["--ways", "21"], ["--ways: got 21, allowed for maml"]),
+        (["--ways", "21", "--figure", "f.png"], ["--figure: got tasks of 21 classes, allowed: up to 20"]),
         (["--split", "tets"], ["--split", "test"]),
         (["halfcheetah-dir"], ["halfcheetah-dir: got a run with --env, allowed: with --data"]),
     ],
