@@ -53,7 +53,8 @@ def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     with ranks.together():
         config, source = parse_command_line(argv, PROG, DESCRIPTION, list(envs.ENVS))
     if source.list_envs:
-        assert isinstance(config, RlConfig)
+        if not isinstance(config, RlConfig):
+            raise UsageError("--list-envs: not allowed with --data, see --list-data")
         print(families(config.variant))
     elif source.list_data:
         print(data_sets())

@@ -18,6 +18,7 @@ from maml_rl.reports.evaluation import summarise
 from maml_rl.reports.measure import ACCURACY, LOSS, Measure
 from maml_rl.reports.paired import Scores, differences, print_differences
 from maml_rl.reports.predictions import Learned
+from maml_rl.reports.shown_steps import note_on_the_others, shown_steps
 from maml_rl.schema.errors import Diverged, UsageError
 from maml_rl.schema.flags import option_name
 from maml_rl.supervised.catalogue import DATA_SETS
@@ -171,7 +172,8 @@ def print_table(results: Sequence[ModelResult]) -> None:
     print(heading + ("accuracy  95 % interval       loss" if classifies else "mean squared error  95 % interval"))
     for result in results:
         name, iterations, measures = result.name, f"{result.meta_model.iteration}", result.measures
-        for k, loss in enumerate(measures["loss_mean"]):
+        for k in shown_steps(len(result.learned.losses) - 1):
+            loss = measures["loss_mean"][k]
             row = f"{name:<{width}}  {iterations:>10}  {k:>14}  "
             if classifies:
                 accuracy, half = measures["accuracy_mean"][k], measures["accuracy_ci95"][k]
@@ -182,5 +184,7 @@ def print_table(results: Sequence[ModelResult]) -> None:
                 interval = "-" if half is None else f"+- {half:.3f}"
                 print(f"{row}{loss:>18.3f}  {interval:>13}")
             name = iterations = ""
+    if note := note_on_the_others(max(len(result.learned.losses) for result in results) - 1):
+        print(f"\n{note}")
     if len(results) > 1:
         print_differences([result.scores for result in results], first.measure)

@@ -17,6 +17,7 @@ from maml_rl.options.rl_wiring import RlSetting, make_family, make_rl_setting
 from maml_rl.reports.evaluation import Adaptation, adapt_and_roll_out
 from maml_rl.reports.measure import RETURN
 from maml_rl.reports.paired import Scores, differences, print_differences
+from maml_rl.reports.shown_steps import note_on_the_others, shown_steps
 from maml_rl.reports.video import episodes_side_by_side, write_video
 from maml_rl.schema.errors import Diverged, UsageError
 from maml_rl.schema.flags import option_name
@@ -120,11 +121,14 @@ def print_table(results: Sequence[PolicyResult]) -> None:
     for result in results:
         rates = result.adaptation.success_rates()
         name, iterations = result.name, f"{result.meta_policy.iteration}"
-        for k, mean, interval, env_steps in zip(*result.adaptation.summary().values(), strict=True):
+        rows = list(zip(*result.adaptation.summary().values(), strict=True))
+        for k, mean, interval, env_steps in (rows[k] for k in shown_steps(len(rows) - 1)):
             half = f"+- {interval:.1f}" if interval is not None else "-"
             row = f"{name:<{width}}  {iterations:>10}  {k:>14}  {mean:>11.1f}  {half:>13}  {env_steps:>18,.0f}"
             print(row + f"  {rates[k].mean():>7.0%}" * rated)
             name = iterations = ""
+    if note := note_on_the_others(max(len(result.adaptation.returns()) for result in results) - 1):
+        print(f"\n{note}")
     if len(results) > 1:
         print_differences([result.scores for result in results], RETURN)
 

@@ -116,7 +116,7 @@ def _part(config: Config, kind: type) -> Any:
 def _base(flags: dict[str, Any], source: Source, envs: Sequence[str]) -> Config:
     """The configuration below the flags. Raises UsageError if flags, files, families and data do not go together."""
     if source.list_envs or source.list_algorithms or source.list_data:
-        return RlConfig()
+        return beginning(flags)
     if source.resume is not None:
         return _resumed(flags, source, source.resume, envs)
     file = found(source.config) if source.config else None

@@ -10,9 +10,11 @@ import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, NoReturn, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 import tyro
+
+from maml_rl.schema.flags import option_name, plain_type
 
 LEAST_WIDTH = 60  # columns; with a few Tyro divides a line without an end
 
@@ -47,10 +49,26 @@ def _with_flowing_help(kind: type, lines: Mapping[str, Sequence[str]]) -> type:
     hints, texts = get_type_hints(kind, include_extras=True), docstrings(kind)
     texts = {name: "\n".join([text, *lines.get(name, [])]) for name, text in texts.items()}
     fields = [
-        (name, Annotated[hints[name], tyro.conf.arg(help=texts[name])] if name in texts else hints[name])
-        for name in (field.name for field in dataclasses.fields(kind))
+        (field.name, Annotated[hints[field.name], _shown_as(field, hints[field.name], texts[field.name])])
+        if field.name in texts
+        else (field.name, hints[field.name])
+        for field in dataclasses.fields(kind)
     ]
     return dataclasses.make_dataclass(kind.__name__, fields, namespace={"__doc__": kind.__doc__})
+
+
+def _shown_as(field: dataclasses.Field[Any], hint: Any, text: str) -> Any:
+    """Of an option that may be None, which no one can give, the value without it, and no default: its text says it."""
+    plain = plain_type(hint)
+    if field.default == ():
+        return tyro.conf.arg(help=text, help_behavior_hint="")
+    if type(None) not in get_args(hint) or get_origin(plain) is tuple:
+        return tyro.conf.arg(help=text)
+    if plain is bool:
+        return tyro.conf.arg(help=text, help_behavior_hint="", metavar="", aliases=(option_name(f"no_{field.name}"),))
+    choices = get_args(plain) if get_origin(plain) is Literal else ()
+    metavar = f"{{{','.join(choices)}}}" if choices else getattr(plain, "__name__", "value").upper()
+    return tyro.conf.arg(help=text, help_behavior_hint="", metavar=metavar)
 
 
 def docstrings(kind: type) -> dict[str, str]:

@@ -29,3 +29,17 @@ def test_the_help_has_a_least_width(command, capsys, monkeypatch) -> None:
     narrow = help_of(command, capsys)
     monkeypatch.setenv("COLUMNS", "59")  # with 1 Tyro would not end
     assert help_of(command, capsys) == narrow
+
+
+@pytest.mark.parametrize("command", [train, evaluate, plot])
+def test_no_value_is_offered_that_no_one_can_give(command, capsys) -> None:
+    page = help_of(command, capsys)
+    assert "{None}" not in page
+    assert "default: None" not in page
+    assert "(default: )" not in page
+
+
+def test_a_flag_that_may_be_left_out_shows_both_of_its_forms(capsys) -> None:
+    page = help_of(evaluate, capsys)
+    assert "--transductive" in page
+    assert "--no-transductive" in page
