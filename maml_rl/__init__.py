@@ -7,7 +7,7 @@ registers the families with Gymnasium.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maml_rl.envs.gymnasium_registry import register
+from maml_rl.machine.quiet_start import quiet_start
 
 if TYPE_CHECKING:
     from maml_rl.interface.adapting import adapt
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from maml_rl.interface.meta_policy import MetaPolicy, roll_out
     from maml_rl.rl.trajectories import Trajectories
 
-register()
+quiet_start()
+import_module("maml_rl.envs.gymnasium_registry").register()  # what takes time comes after that
 
 _MODULES = {
     "MetaModel": "interface.meta_model",

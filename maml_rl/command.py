@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from maml_rl.envs.errors import FamilyError, WorkerError
 from maml_rl.machine.discard import discard
+from maml_rl.machine.quiet_start import start_is_over
 from maml_rl.machine.ranks import SaidByFirstRank
 from maml_rl.machine.stop_signals import Interrupted
 from maml_rl.schema.errors import Diverged, UsageError, summary
@@ -20,6 +21,7 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
     each with one line on standard error that begins with the command's name. 128 + the signal after SIGINT, SIGTERM and
     SIGHUP, and if the reader of standard output has gone.
     """
+    start_is_over()
     try:
         status = work()
         sys.stdout.flush()

@@ -4,12 +4,6 @@ python -m maml_rl.train --env halfcheetah-vel
 python -m maml_rl.train --data omniglot --ways 5 --shots 1
 """
 
-import signal
-
-# PyTorch takes two seconds to import. Until StopSignals takes over, Ctrl-C just ends the process.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
 import contextlib
 import os
 import shlex
