@@ -25,6 +25,7 @@ CHANNELS: dict[Colour, int] = {"grey": 1, "rgb": 3}
 MODES: dict[Colour, str] = {"grey": "L", "rgb": "RGB"}  # Pillow's
 
 MAX_PIXELS = 50_000_000  # of a file: its picture takes up to 200 MB, and as much again to be converted
+NAMED = 5  # pictures, beside the first, that an error message names
 AT_ONCE = 8  # pictures, on as many threads at most, between two calls of `progress`
 
 CACHE = ".maml_rl-{size}-{colour}.cache"  # in the folder: a digest, then the array's bytes
@@ -56,25 +57,40 @@ def load_pictures(
 ) -> np.ndarray:
     """The pictures [n, C, size, size] uint8 of a folder, out of its cache if none of the files has changed.
 
-    A folder that cannot be written to gets no cache. Raises UsageError for a picture that cannot be read, and if all of
-    them together do not fit into memory.
+    A folder that cannot be written to gets no cache. Raises UsageError for pictures that cannot be read, after all of
+    them have been tried, and if all of them together do not fit into memory.
     """
     shape = (len(sources), CHANNELS[colour], size, size)
     _check_memory(folder, shape)
     digest, path = _digest(sources, size, colour), folder / CACHE.format(size=size, colour=colour)
     if (cached := _cached(path, digest, shape)) is not None:
         return cached
-    array = np.empty(shape, np.uint8)
+    array, errors = np.empty(shape, np.uint8), dict[str, UsageError]()
+
+    def read(number: int) -> None:
+        try:
+            array[number] = _read(folder, sources[number], size, colour)
+        except UsageError as error:
+            errors[sources[number].name] = error
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of what it puts up with, and of sizes that we check
         for begin in range(0, len(sources), AT_ONCE):
-            part = sources[begin : begin + AT_ONCE]
-            for number, pixels in enumerate(parallel_map(lambda each: _read(folder, each, size, colour), part), begin):
-                array[number] = pixels
-            progress(begin + len(part), len(sources))
+            numbers = range(begin, min(begin + AT_ONCE, len(sources)))
+            parallel_map(read, numbers)
+            progress(numbers.stop, len(sources))
+    if errors:
+        first, *others = sorted(errors)
+        raise UsageError(f"{errors[first]}{_others(others)}") from errors[first]
     with suppress(OSError):  # a folder that is read-only, or a full disk: the next run reads the pictures again
         write_atomically(path, b"".join((digest, array.reshape(-1).data)))
     return array
+
+
+def _others(names: Sequence[str]) -> str:
+    """What an error message says of the other pictures that cannot be read."""
+    listed = ", ".join(shown(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"; and {len(names)} more: {listed}" if names else ""
 
 
 def _check_memory(folder: Path, shape: tuple[int, int, int, int]) -> None:

@@ -275,6 +275,15 @@ def test_bad_folders_are_refused_in_one_line(folder: Path, change: Callable[[Pat
     assert len(str(error.value)) < 600
 
 
+def test_all_broken_pictures_are_named_at_once(folder: Path) -> None:
+    broken = [path for each in "ab" for path in sorted((folder / each).iterdir())]
+    for path in broken:
+        path.write_bytes(b"")
+    with pytest.raises(UsageError, match=r"a/0\.png.*; and 7 more: 'a/1.*, \.\.\.$") as error:
+        image_folder(folder)
+    assert "\n" not in str(error.value)
+
+
 def test_more_than_memory_holds_is_refused_before_anything_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
