@@ -16,8 +16,8 @@ SIDES = {"env": [RETURN], "data": [ACCURACY, LOSS]}  # the first measure that a 
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """An evaluation JSON as figures need it: `tasks`, the family or data set, `measure`, `results`, and the file's stem
-    as `label`. A result has its `algorithm`, if the file says it. Raises UsageError if the file is none.
+    """An evaluation JSON as figures need it: `tasks`, the family or data set and the kind of its tasks, `measure`,
+    `results`, and the file's stem as `label`. A result has its `algorithm`, if the file says it. Raises UsageError if the file is none.
     """
     try:
         evaluation = parse_json(read_text(path))
@@ -36,11 +36,17 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         SIDES[side][0],
     )
     return {
-        "tasks": check_value(f"{path}: {side}", evaluation[side], str),
+        "tasks": check_value(f"{path}: {side}", evaluation[side], str) + _kind(evaluation.get("protocol")),
         "measure": measure,
         "results": [_checked(result, measure, f"{path}: result {i}") for i, result in enumerate(results, start=1)],
         "label": path.stem,
     }
+
+
+def _kind(protocol: Any) -> str:
+    """Of tasks of a classification how many classes and examples they have."""
+    sizes = [protocol.get(name) for name in ("ways", "shots")] if isinstance(protocol, dict) else []
+    return ", {}-way {}-shot".format(*sizes) if sizes and all(isinstance(each, int) for each in sizes) else ""
 
 
 def _checked(result: Any, measure: Measure, label: str) -> dict[str, Any]:

@@ -75,6 +75,16 @@ def test_families_and_files_stay_apart(tmp_path, evaluation) -> None:
     assert words == {"maml, one", "maml, two", "oracle, one", "oracle, two"}
 
 
+def test_tasks_of_other_sizes_stay_apart(tmp_path) -> None:
+    result = {"name": "maml", "gradient_steps": [0, 1], "accuracy_mean": [0.2, 0.9], "accuracy_ci95": [0.0, 0.1]}
+    read = []
+    for ways in (5, 20):
+        path = tmp_path / f"{ways}.json"
+        path.write_text(json.dumps({"data": "omniglot", "protocol": {"ways": ways, "shots": 1}, "results": [result]}))
+        read.append(read_evaluation(path))
+    assert [axes.get_title() for axes in figure({}, read).axes] == ["omniglot, 5-way 1-shot", "omniglot, 20-way 1-shot"]
+
+
 def test_a_torn_last_line_is_left_out(tmp_path) -> None:
     run = fixture_run(tmp_path / "run", 1)
     with (run / "metrics.jsonl").open("a") as file:
