@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.maml_rl.coloured_pictures import coloured
@@ -20,7 +21,7 @@ OF_DATA = "supervised.md"  # the page whose RUN was trained on a data set
 WORDS = {"ENV": "navigation-2d", "NAME": "navigation-2d", "SEED": "1", "LR": "0.1", "N": "2", "RUNS": "RUN"}
 COMMANDS = ("python -m ", "torchrun ", "make ", "pip ", "apt ")
 TINY = "--iterations 2 --num-tasks 2 --episodes-per-task 2 --horizon 20 --hidden-sizes 8 --device cpu"
-TINY_DATA = "--iterations 2 --num-tasks 2 --filters 4 --hidden-sizes 8 --device cpu"
+TINY_DATA = "--iterations 2 --num-tasks 2 --device cpu"
 # Commands that this machine cannot run, and why.
 LEFT_OUT = {
     r"^(pip|apt) ": "installs",
@@ -39,6 +40,14 @@ def commands(page: Path) -> list[str]:
     return [" ".join(line.split("#")[0].split()) for line in [*lines, *inline] if line.startswith(COMMANDS)]
 
 
+def tiny(parts: Sequence[str]) -> list[str]:
+    """The options that make a training small."""
+    if "--data" not in parts:
+        return TINY.split()
+    of_layers = {"sinusoid", "mlp"} & set(parts)
+    return [*TINY_DATA.split(), *(["--hidden-sizes", "8"] if of_layers else ["--filters", "4"])]
+
+
 def small(command: str, folder: Path) -> list[str]:
     """The command as it is run in the folder, whose files its patterns name."""
     if command.startswith("make "):
@@ -50,11 +59,13 @@ def small(command: str, folder: Path) -> list[str]:
         if "--resume" in parts:
             parts += ["--iterations", "3"]
         else:
-            parts += (TINY_DATA if "--data" in parts else TINY).split()
+            parts += tiny(parts)
             parts += [] if "--run-dir" in parts else ["--run-dir", tempfile.mkdtemp(dir=folder)]
     if "maml_rl.compare" in parts and "--kept" not in parts:
-        sizes = TINY_DATA if "--data" in parts else f"{TINY} --env-steps 200".replace("--iterations 2 ", "")
-        parts += [*sizes.split(), "--tasks", "2", "--seeds", "1"]
+        sizes = tiny(parts)
+        if "--data" not in parts:
+            sizes = [*sizes[2:], "--env-steps", "200"]  # in place of iterations
+        parts += [*sizes, "--tasks", "2", "--seeds", "1"]
     if {"maml_rl.evaluate", "maml_rl.report"} & set(parts):
         of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot)|runs/prototypical", part) for part in parts)
         parts += ["--tasks", "2", "--gradient-steps", "1", *([] if of_data else ["--episodes", "2"])]
@@ -92,11 +103,12 @@ def main() -> int:
         runs |= {"runs/halfcheetah-vel-1": "halfcheetah-vel", "OWN": "my_module:MyTasks"}
         for run, env in runs.items():
             subprocess.run([*train, "--env", env, "--run-dir", run], cwd=folder, check=True, capture_output=True)
-        train = [sys.executable, "-m", "maml_rl.train", *TINY_DATA.split(), "--metrics-every", "1"]
-        for run in ("DATA_RUN", "runs/omniglot-1", "runs/maml", "runs/reptile", "runs/prototypical"):
-            subprocess.run(
-                [*train, "--data", "omniglot", "--run-dir", run], cwd=folder, check=True, capture_output=True
-            )
+        train = [sys.executable, "-m", "maml_rl.train", *TINY_DATA.split(), "--filters", "4", "--metrics-every", "1"]
+        runs = dict.fromkeys(["DATA_RUN", "runs/omniglot-1", "runs/maml", "runs/reptile"], "maml")
+        runs |= {"runs/prototypical": "prototypical", "runs/matching": "matching"}
+        for run, algorithm in runs.items():
+            flags = ["--data", "omniglot", "--algorithm", algorithm, "--run-dir", run]
+            subprocess.run([*train, *flags], cwd=folder, check=True, capture_output=True)
         coloured(folder / "path" / "to" / "images", classes=40, pictures=10)
         for page in PAGES:
             of_page = WORDS | ({"RUN": "DATA_RUN"} if page.name == OF_DATA else {})
