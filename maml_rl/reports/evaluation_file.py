@@ -17,7 +17,8 @@ SIDES = {"env": [RETURN], "data": [ACCURACY, LOSS]}  # the first measure that a 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
     """An evaluation JSON as figures need it: `tasks`, the family or data set and the kind of its tasks, `measure`,
-    `results`, and the file's stem as `label`. A result has its `algorithm`, if the file says it. Raises UsageError if the file is none.
+    `results`, and the file's stem as `label`. A result has its `algorithm`, if the file says it. Raises UsageError if
+    the file is none.
     """
     try:
         evaluation = parse_json(read_text(path))
