@@ -1,6 +1,7 @@
 """Facts about a run: how it was begun, what it was told, how far it came, and where its time went."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,20 @@ class RunFacts:
         variant = getattr(self.config, "variant", "maml")
         return (self.sessions[0].preset if self.sessions else None) or (variant if variant != "maml" else None)
 
+    @property
+    def command(self) -> str:
+        """A command that trains such a run anew."""
+        tasks, of_preset = side(type(self.config)), flat(self._of_preset())
+        tokens = ["python", "-m", "maml_rl.train", option_name(tasks), tasks_of(self.config)]
+        if self._preset:
+            tokens += ["--preset", self._preset]
+        own = flat(self.config) | ({"iterations": self.rows[-1]["iteration"] + 1} if self.rows else {})
+        known = of_preset | {"algorithm": "maml"}
+        for name, value in own.items():
+            if name not in (tasks, "variant", "classes", *OF_PLACE) and value != known.get(name):
+                tokens += _flag(name, value)
+        return shlex.join(tokens)
+
     def differing(self) -> list[Option]:
         """The options that differ from the preset."""
         of_preset = flat(self._of_preset())
@@ -127,6 +142,13 @@ def facts_of(path: Path, name: str, config: Config, iteration: int) -> RunFacts:
 def _mean(rows: Rows, name: str) -> float:
     values = [row[name] for row in rows if row.get(name) is not None]
     return sum(values) / len(values) if values else 0.0
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    """The tokens that give an option a value."""
+    if isinstance(value, bool):
+        return [option_name(name if value else f"no_{name}")]
+    return [option_name(name), *map(str, value if isinstance(value, list | tuple) else [value])]
 
 
 def _words(value: Any) -> str:
