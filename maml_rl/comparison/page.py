@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maml_rl.comparison.document import Against, Comparison, Summary
-from maml_rl.comparison.figure import comparison_figure
+from maml_rl.comparison.figure import alone, panels
 from maml_rl.comparison.table import ONE_SEED, Rows, against_rows, notes, summary_rows
 from maml_rl.page.document import rendered
 from maml_rl.page.inline_svg import inline_svg
@@ -17,13 +17,13 @@ TEMPLATE = Path(__file__).resolve().with_name("comparison.html.jinja")
 def comparison_page(comparison: Comparison, found: Sequence[Summary], pairs: Sequence[Against], made: Session) -> str:
     """The page. made: the session that makes it."""
     measure, first = comparison.measure, found[0].label
-    words = f"Learning curves, interquartile means and improvement over {first}"
+    drawn = panels(comparison, found, pairs)
     return rendered(
         TEMPLATE,
         "",
         comparison=comparison,
         found=found,
-        figure=inline_svg(comparison_figure(comparison, found, pairs), "comparison", words),
+        figures=[inline_svg(alone(each, len(found)), each.name, each.words) for each in drawn],
         one_seed=ONE_SEED.format(", ".join(comparison.with_one_seed)) if comparison.with_one_seed else "",
         summary=_table(summary_rows(comparison, found)),
         first=_table(against_rows(pairs, measure, first)),

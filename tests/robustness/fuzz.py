@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,18 @@ from hypothesis import strategies as st
 import maml_rl
 from maml_rl import envs, evaluate, plot
 from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.comparison import options as comparison_options
+from maml_rl.comparison.document import against_each_other, read_comparison, summaries
+from maml_rl.comparison.figure import comparison_figure
+from maml_rl.comparison.plan import plan
 from maml_rl.envs import KeyedGenerator
 from maml_rl.envs.errors import FamilyError
 from maml_rl.interface.loading import untrained
 from maml_rl.options.command_line import Source, parse_command_line
-from maml_rl.options.config import RlConfig, configure, flat
+from maml_rl.options.config import DataConfig, RlConfig, configure, flat
 from maml_rl.options.given_tasks import as_tasks, load_tasks
 from maml_rl.options.yaml_file import dump_yaml
+from maml_rl.page import options as page_options
 from maml_rl.reports.canvas import picture
 from maml_rl.reports.evaluation_file import read_evaluation
 from maml_rl.reports.figures import figure
@@ -184,11 +189,56 @@ texts_of_options = yaml_soup | any_text | spliced(dump_yaml(TINY)) | mutated(OPT
 mutated_tasks = ANY_ENV.flatmap(lambda env: st.tuples(st.just(env), mutated(TASKS[env], yaml_values)))
 mutated_metadata = mutated(METADATA, any_text | st.integers().map(str) | texts_of_options).map(as_metadata)
 
+ALL_OPTIONS = {entry.options for entry in ALGORITHMS.values()}
+KEPT = json.loads((Path(__file__).resolve().parents[2] / "docs" / "runs" / "navigation-2d.json").read_text())
+# Two runs of two tasks and three iterations: a small comparison, whole in every part.
+KEPT["tasks"] = KEPT["tasks"][:2]
+KEPT["runs"] = [
+    {name: value[:3] if isinstance(value, list) else value for name, value in each.items()}
+    | {"scores": [row[:2] for row in each["scores"]]}
+    for each in (KEPT["runs"][0], KEPT["runs"][-1])
+]
+RUNS = {"env": "navigation-2d", "seeds": [1, 2], "env_steps": "8M", "runs": {"maml": {}, "far": {"inner_lr": 0.5}}}
+
+
+def give_comparison_line(argv: list[str], folder: Path) -> None:
+    options, shared = comparison_options.parse(argv)
+    plan(replace(options, output=folder / "out"), shared)
+
+
+def give_comparison_file(text: str, folder: Path) -> None:
+    (folder / "runs.yaml").write_text(text, errors="surrogatepass")
+    argv = ["--config", str(folder / "runs.yaml"), "--output", str(folder / "out")]
+    plan(*comparison_options.parse(argv))
+
+
+def give_comparison(text: str, folder: Path) -> None:
+    (folder / "comparison.json").write_text(text, errors="surrogatepass")
+    comparison = read_comparison(folder / "comparison.json")
+    found, pairs = summaries(comparison), against_each_other(comparison)
+    picture(comparison_figure(comparison, found, pairs), "png")
+
+
 KINDS = {
     "train's command line": Kind(
-        command_lines(RlConfig, *{entry.options for entry in ALGORITHMS.values()}, Source),
+        command_lines(RlConfig, *ALL_OPTIONS, Source),
         lambda argv, _: parse_command_line(argv, "train", "", list(envs.ENVS)),
     ),
+    "the same of data sets": Kind(
+        command_lines(DataConfig, *ALL_OPTIONS, Source).map(lambda argv: ["--data", "omniglot", *argv]),
+        lambda argv, _: parse_command_line(argv, "train", "", list(envs.ENVS)),
+    ),
+    "compare's command line": Kind(
+        command_lines(comparison_options.Options, RlConfig).map(
+            lambda argv: ["--env", "navigation-2d", "--algorithms", "maml", "promp", "--output", "x", *argv]
+        ),
+        give_comparison_line,
+    ),
+    "files of runs": Kind(
+        mutated(RUNS, yaml_values).map(as_yaml) | yaml_soup | spliced(as_yaml(RUNS)), give_comparison_file
+    ),
+    "comparisons": Kind(mutated(KEPT).map(json.dumps) | spliced(json.dumps(KEPT)), give_comparison, cost=8),
+    "report's command line": Kind(command_lines(page_options.Options), lambda argv, _: page_options.parse(argv)),
     "evaluate's command line": Kind(command_lines(evaluate.Options), lambda argv, _: evaluate.parse(argv)),
     "plot's command line": Kind(command_lines(plot.Options), lambda argv, _: plot.parse(argv)),
     "YAML options": Kind(texts_of_options, give_options),

@@ -66,7 +66,7 @@ def test_a_repeated_call_takes_what_is_there(compared, capsys) -> None:
 def test_the_report_is_one_page_without_network(compared) -> None:
     page = (compared / "comparison.html").read_text()
     assert "default-src 'none'" in unescape(page)
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 4
     for words in ("probability of improvement", "ne seed of maml, pretrain", "num_tasks 2", "All pairs", "<title>"):
         assert (words in page) == (words != "All pairs"), words  # one pair is all
     assert not re.search(r"https?://(?!www\.w3\.org)", page)
