@@ -7,7 +7,7 @@ from tests.robustness.fuzz import KINDS, Kind, fuzz, outcome
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_input_is_accepted_or_refused_in_a_line(kind) -> None:
-    outcomes = fuzz(kind, 60, derandomize=True)
+    outcomes = fuzz(kind, max(16, round(60 / kind.cost)), derandomize=True)
     assert min(outcomes["accepted"], outcomes["refused"]) >= 3, outcomes  # near enough to what is valid, and far enough
 
 
