@@ -58,9 +58,11 @@ def completion(shell: str) -> str:
 
     commands = {}
     for name, command in COMMANDS.items():
-        module, _, attribute = command.options.partition(":")
-        options = getattr(import_module(module), attribute)
-        commands[name] = flags_of(*(options if isinstance(options, tuple) else (options,)))
+        name_of_module, _, attribute = command.options.partition(":")
+        module = import_module(name_of_module)
+        options = getattr(module, attribute)
+        refused = getattr(module, "INSTEAD", {})  # options that it has others for
+        commands[name] = flags_of(*(options if isinstance(options, tuple) else (options,)), without=refused)
     own = [
         Flag("--help", "Print the commands", takes_value=False),
         Flag("--version", "Print the versions", takes_value=False),

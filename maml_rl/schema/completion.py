@@ -5,7 +5,7 @@ written once, so that a shell does not wait for PyTorch at each Tab.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -26,18 +26,19 @@ class Flag:
     values: tuple[str, ...] = ()
     files: bool = False
     takes_value: bool = True
+    many: bool = False  # whether it takes as many values as there are
 
 
-def flags_of(*options: type) -> list[Flag]:
+def flags_of(*options: type, without: Container[str] = ()) -> list[Flag]:
     """The flags of the dataclasses `options`, as `read_flags` takes them, and --help.
 
-    A flag that several of them have takes the values that any of them does.
+    A flag that several of them have takes the values that any of them does. without: fields that are not offered.
     """
     flags = {"--help": Flag("--help", "Print every option and stop", takes_value=False)}
     for each in options:
         words = docstrings(each)
         for field, annotation in get_type_hints(each, include_extras=True).items():
-            if tyro.conf.Suppress not in get_args(annotation):
+            if tyro.conf.Suppress not in get_args(annotation) and field not in without:
                 for flag in _flags(field, annotation, words.get(field, "")):
                     earlier = flags.get(flag.name, flag)
                     values = dict.fromkeys(earlier.values + flag.values)
@@ -52,8 +53,11 @@ def _flags(field: str, annotation: Any, words: str) -> list[Flag]:
     if kind is bool:
         return [Flag(each, words, takes_value=False) for each in (name, f"--no-{name[2:]}")]
     known = next((each for each in get_args(inner) if isinstance(each, Known)), Known(tuple))
+    each = get_args(kind)[0] if takes_many(annotation) else inner
     is_path = kind is Path or (takes_many(annotation) and get_args(kind)[0] is Path)
-    return [Flag(name, words, (*choices_of(inner), *known.names()), is_path or known.or_file)]
+    return [
+        Flag(name, words, (*choices_of(each), *known.names()), is_path or known.or_file, many=takes_many(annotation))
+    ]
 
 
 def bash(program: str, commands: Mapping[str, Sequence[Flag]], own: Sequence[Flag]) -> str:
@@ -69,18 +73,26 @@ def bash(program: str, commands: Mapping[str, Sequence[Flag]], own: Sequence[Fla
         f'            "{command}") names="{" ".join(flag.name for flag in flags if flag.name)}";;'
         for command, flags in commands.items()
     ]
+    lists = "|".join(
+        f'"{command} {flag.name}"' for command, flags in commands.items() for flag in flags if flag.name and flag.many
+    )
     first = " ".join([*commands, *(flag.name for flag in own)])
     return "\n".join(
         [
             f"{function}() {{",
             '    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"',
-            '    local command="" names="" files=0',
+            '    local command="" names="" files=0 at=$((COMP_CWORD - 1))',
             "    local IFS=$' \\t\\n'",
             '    [ "$COMP_CWORD" -gt 1 ] && command="${COMP_WORDS[1]}"',
             '    case "$command" in -*) command="";; esac',
             "    # bash takes --env=x for three words",
             '    [ "$before" = "=" ] && before="${COMP_WORDS[COMP_CWORD-2]}"',
             '    [ "$word" = "=" ] && word=""',
+            "    # behind a flag that takes a list, another value of it",
+            '    while [ "$at" -gt 1 ]; do case "${COMP_WORDS[at]}" in -*) break;; esac; at=$((at - 1)); done',
+            '    case "$word" in -*) ;; *)',
+            f'        case "$command ${{COMP_WORDS[at]}}" in {lists}) before="${{COMP_WORDS[at]}}";; esac;;',
+            "    esac",
             "    COMPREPLY=()",
             '    case "$command $before" in',
             *cases,
@@ -153,7 +165,8 @@ def _spec(flag: Flag) -> str:
         action = f"{{compadd -- {choices}; _files}}" if choices else "_files"
     else:
         action = f"({choices})" if choices else " "
-    return f"'{flag.name}=[{words}]:value:{action}'" if flag.name else f"'*:value:{action}'"
+    some = "*-*:value" if flag.many else "value"  # up to the next flag
+    return f"'{flag.name}=[{words}]:{some}:{action}'" if flag.name else f"'*:value:{action}'"
 
 
 SHELLS = {"bash": bash, "zsh": zsh}

@@ -62,6 +62,12 @@ def test_commands_are_completed(script) -> None:
         (["evaluate", "navigation-2d", "ant-d"], ["ant-dir"]),
         (["evaluate", "--split", ""], ["train", "val", "test"]),
         (["evaluate", "--random", "ant-d"], ["ant-dir"]),  # an option without a value
+        (["report", "halfch"], ["halfcheetah-dir", "halfcheetah-vel"]),
+        (["compare", "--algorithms", "pro"], ["promp", "prototypical"]),
+        (["compare", "--algorithms", "maml", "fomaml", "pro"], ["promp", "prototypical"]),
+        (["compare", "--algorithms", "maml", "--see"], ["--seeds"]),
+        (["compare", "--algorithm"], ["--algorithms"]),
+        (["compare", "--num-thr"], []),
         (["plot", "--o"], ["--output"]),
         (["plot", "--env"], []),
     ],
