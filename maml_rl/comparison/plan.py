@@ -1,7 +1,7 @@
 """The runs that a comparison is made of."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -9,7 +9,8 @@ from typing import Any, get_type_hints
 from maml_rl import envs
 from maml_rl.comparison.options import DESCRIPTION, PROG, Options, number_of_steps
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import Config, annotations_of, configure
+from maml_rl.options.config import Config, DataConfig, annotations_of, configure
+from maml_rl.options.data_effects import without_effect
 from maml_rl.options.yaml_file import read_yaml
 from maml_rl.schema.bounds import check_value
 from maml_rl.schema.errors import UsageError, nearest, shown
@@ -75,7 +76,16 @@ def plan(options: Options, shared: Mapping[str, Any]) -> Plan:
         for seed in whole["seeds"]:
             seeded = configure(config, {"seed": seed}, lambda _: "--seeds")
             runs.append(PlannedRun(label, seeded, options.output / "runs" / f"{label}-{seed}", chosen))
+    _check_effects(shared, [run.config for run in runs])
     return Plan(runs, env_steps)
+
+
+def _check_effects(given: Mapping[str, Any], configs: Sequence[Config]) -> None:
+    """Raise UsageError for a flag that changes nothing in any of the runs."""
+    needed = [without_effect(each) if isinstance(each, DataConfig) else {} for each in configs]
+    unused = next((name for name in given if needed and all(name in each for each in needed)), None)
+    if unused:
+        raise UsageError(f"{option_name(unused)}: no effect in these runs, allowed with {needed[0][unused]}")
 
 
 def _whole(options: Options, given: Mapping[str, Any], file: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ ENVS: dict[str, Row] = {
     "halfcheetah-vel": Row(half_cheetah_vel, "run at a speed", "[0, 2] m/s (promp: [0, 3])", MAML),
     "hopper-rand-params": Row(hopper_rand_params, "hop with a random body", RANDOM_BODY, PROMP),
     "humanoid-dir": Row(humanoid_dir, "walk in a direction", "the unit circle", PROMP),
-    "navigation-2d": Row(navigation_2d, "go to a place", "[-0.5, 0.5]^2 m", MAML, physics=False),
+    "navigation-2d": Row(navigation_2d, "go to a place", "x and y in [-0.5, 0.5] m", MAML, physics=False),
     "tabular-mdp": Row(
         tabular_mdp,
         "earn in a random process of 10 states",

@@ -126,7 +126,7 @@ def _run(
         evaluated=drawn,
         maps=plane_maps(drawn) if plane else [("", task_chart(drawn))],
         key=colour_key(drawn) if plane else Markup(),
-        hardest=tasks_table(evaluated, ranking[:HARDEST]),
+        hardest=tasks_table(evaluated, ranking[: min(HARDEST, max(1, len(ranking) // 2))]),
         films=films,
         tracks=tracks,
         pictures=pictures,

@@ -60,7 +60,8 @@ def _flag_value(name: str, tokens: list[str], annotation: Any, positional: str |
     if name == positional or get_args(plain)[:1] == (Path,):
         return tuple(_path(option, token) for token in tokens)
     if get_origin(plain) is tuple:
-        return check_value(option, [number(token) for token in tokens], without_none(annotation))
+        values = [check_value(option, number(token), get_args(plain)[0]) for token in tokens]
+        return check_value(option, values, without_none(annotation))
     if len(tokens) != 1:
         raise UsageError(f"{option}: got {' '.join(tokens) or 'no value'}, allowed: one value")
     if plain is bool:

@@ -62,7 +62,7 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--outer-step", "adam", "--max-kl", "0.1"], ["--max-kl", "no effect with --outer-step adam"]),
         (["--discount", "1.01"], ["--discount", "1.01", "<= 1"]),
         (["--gae-lambda", "-0.5"], ["--gae-lambda", "-0.5"]),
-        (["--hidden-sizes", "100", "0"], ["--hidden-sizes", "[100, 0]"]),
+        (["--hidden-sizes", "100", "0"], ["--hidden-sizes: got 0", ">= 1"]),
         (["--hidden-sizes", "100", "wide"], ["--hidden-sizes", "wide"]),
         (["--nonlinearity", "rellu"], ["--nonlinearity", "'rellu'", "relu, tanh", "nearest: relu"]),
         (["--variant", "pearl"], ["--variant", "'pearl'", "maml, promp"]),

@@ -51,7 +51,8 @@ DIR = ["--env", "halfcheetah-dir"]
     [
         ([], ["no run", "--algorithms"]),
         ([*DIR, "--algorithms"], ["no run"]),
-        ([*DIR, "--algorithms", "mamml"], ["--algorithms", "mamml"]),
+        ([*DIR, "--algorithms", "mamml"], ["--algorithms", "'mamml'", "nearest: maml"]),
+        (["--data", "sinusoid", "--algorithms", "maml", "--filters", "3"], ["--filters: no effect", "pictures"]),
         ([*DIR, "--algorithms", "maml", "maml"], ["--algorithms", "maml twice"]),
         ([*DIR, "--algorithms", "maml", "--seeds", "1", "1"], ["--seeds", "1 twice"]),
         ([*DIR, "--algorithms", "maml", "--seed", "1"], ["--seed", "--seeds"]),
