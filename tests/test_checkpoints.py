@@ -18,10 +18,11 @@ MARGINS = {
     "ant-vel": (0.5, 10.0),
     "ant-dir": (-1.0, 50.0),
 }
+CLASSIFIERS = {"omniglot": 5, "omniglot-prototypical": 20}  # and the number of characters to be told apart
 
 
 def test_every_shipped_policy_is_tested() -> None:
-    assert {path.stem for path in FOLDER.glob("*.safetensors")} == {*MARGINS, "omniglot", "sinusoid"}
+    assert {path.stem for path in FOLDER.glob("*.safetensors")} == {*MARGINS, *CLASSIFIERS, "sinusoid"}
     assert all(path.stat().st_size < 500_000 for path in FOLDER.glob("*.safetensors"))
 
 
@@ -43,9 +44,10 @@ def test_a_sinusoid_is_found_from_its_points() -> None:
     assert errors[1] < min(1.0, errors[0] / 3)
 
 
-def test_new_characters_are_told_apart_from_one_drawing_of_each() -> None:
-    model, data = maml_rl.load("omniglot"), omniglot("finn", 5)
-    tasks = data.sample_tasks("test", 20, KeyedGenerator(1))
+@pytest.mark.parametrize(("name", "ways"), CLASSIFIERS.items())
+def test_new_characters_are_told_apart_from_one_drawing_of_each(name, ways) -> None:
+    model, data = maml_rl.load(name), omniglot("finn", ways)
+    tasks = data.sample_tasks("test", 100 // ways, KeyedGenerator(1))
     support, query = data.examples(tasks, 1, 2, KeyedGenerator(2))
     right = []
     for i in range(len(tasks)):
