@@ -32,7 +32,7 @@ from maml_rl.supervised.episode_metrics import episode_metrics
 from maml_rl.supervised.episodes import Episodes
 from maml_rl.supervised.few_shot import FewShot
 
-AT_ONCE = 100  # tasks that an evaluation adapts to at the same time
+AT_ONCE = 1000  # examples of all tasks that an evaluation adapts to at the same time
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,14 @@ class DataSetting:
         self, state: State, tasks: Tensor, draws: Draws, steps: int, announce: Callable[[int], None] = lambda done: None
     ) -> Learned:
         """Adapt to tasks [M, ...], and predict their query sets. announce: told how many of them are done."""
-        parts = []
-        for first in range(0, len(tasks), AT_ONCE):
+        parts, config = [], self.config
+        of_a_task = (config.shots + (config.queries or config.shots)) * (config.ways if self.data.classifies else 1)
+        at_once = max(1, AT_ONCE // of_a_task)
+        for first in range(0, len(tasks), at_once):
             here = dataclasses.replace(draws, first_task=draws.first_task + first)
-            episodes = self.test_problem(tasks[first : first + AT_ONCE], here, steps)
+            episodes = self.test_problem(tasks[first : first + at_once], here, steps)
             parts.append(adapt_and_predict(self.algorithm, state, episodes, steps, self.config.transductive))
-            announce(min(len(tasks), first + AT_ONCE))
+            announce(min(len(tasks), first + at_once))
         losses = torch.cat([part.losses for part in parts], dim=1)
         accuracies = [part.accuracies for part in parts if part.accuracies is not None]
         return Learned(losses, torch.cat(accuracies, dim=1) if accuracies else None)
