@@ -18,6 +18,7 @@ from maml_rl.comparison.jobs import Job, work
 from maml_rl.comparison.kept_run import kept
 from maml_rl.comparison.markdown_file import check_place, write_tables
 from maml_rl.comparison.options import Options, parse
+from maml_rl.comparison.outlook import outlook
 from maml_rl.comparison.plan import Plan, PlannedRun, plan
 from maml_rl.comparison.progress import ComparisonProgress
 from maml_rl.machine.atomic_file import write_atomically
@@ -52,6 +53,10 @@ def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
             if options.markdown:
                 names = [tasks_of(each.config) for each in planned.runs] + [each.tasks for _, each in earlier]
                 check_place(options.markdown, names[0])
+    if options.dry_run:
+        if ranks.is_first:
+            print(text_table(outlook(planned, options)))
+        return 0
     if not ranks.is_first:
         with signals.interruptible():
             rank_jobs.follow(ranks)

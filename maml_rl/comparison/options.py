@@ -57,6 +57,8 @@ class Options:
     jobs: Annotated[int, Within(0, 1024)] = 0
     """Runs to train beside each other, each with its share of the CPUs. 0 takes one per CPU; on CUDA and under torchrun
     it is one."""
+    dry_run: bool = False
+    """Print what there is to do, run by run, and stop."""
     tasks: Count | None = None
     """New tasks to evaluate on. Default: 40; of a data set 600."""
     episodes: Count | None = None

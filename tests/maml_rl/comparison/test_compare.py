@@ -63,6 +63,20 @@ def test_a_repeated_call_takes_what_is_there(compared, capsys) -> None:
     assert "one seed of maml, pretrain: nothing can be concluded" in table
 
 
+def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(compared, tmp_path, capsys) -> None:
+    folder = tmp_path / "out"
+    assert main([*ASKED, "--output", str(folder), "--dry-run"]) == 0
+    assert not folder.exists()
+    [_, maml, pretrain] = capsys.readouterr().out.splitlines()
+    assert maml.split()[:4] == ["maml-4", "0", "60", "env"]
+    assert "num_tasks 2" in pretrain
+    shutil.copytree(compared, folder)
+    assert main([*ASKED, "--output", str(folder), "--dry-run"]) == 0
+    [_, maml, pretrain] = capsys.readouterr().out.splitlines()
+    name, done, wanted, evaluated, *_ = maml.split()
+    assert (name, done, evaluated) == ("maml-4", wanted, "yes")
+
+
 def test_the_report_is_one_page_without_network(compared) -> None:
     page = (compared / "comparison.html").read_text()
     assert "default-src 'none'" in unescape(page)
