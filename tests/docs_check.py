@@ -104,8 +104,9 @@ def main() -> int:
         for run, env in runs.items():
             subprocess.run([*train, "--env", env, "--run-dir", run], cwd=folder, check=True, capture_output=True)
         train = [sys.executable, "-m", "maml_rl.train", *TINY_DATA.split(), "--filters", "4", "--metrics-every", "1"]
-        runs = dict.fromkeys(["DATA_RUN", "runs/omniglot-1", "runs/maml", "runs/reptile"], "maml")
-        runs |= {"runs/prototypical": "prototypical", "runs/matching": "matching"}
+        runs = dict.fromkeys(["DATA_RUN", "runs/omniglot-1"], "maml")
+        compared = ("maml", "reptile", "prototypical", "matching", "memory", "statistician")
+        runs |= {f"runs/{algorithm}": algorithm for algorithm in compared}
         for run, algorithm in runs.items():
             flags = ["--data", "omniglot", "--algorithm", algorithm, "--run-dir", run]
             subprocess.run([*train, *flags], cwd=folder, check=True, capture_output=True)

@@ -38,8 +38,8 @@ class StatisticianOptions(SharedStepOptions):
     latent_size: Size = 16
     """Numbers of a picture's latent variable z."""
     sample_dropout: bool = True
-    """Whether q(c|D) sees a random part of each set in training: of 1 to all of its pictures. Without it, it has never
-    seen a single picture, which a query is."""
+    """Whether q(c|D) sees a random part of each set in training, 1 to all of its pictures: in tests a query is a set of
+    a single one."""
     epoch: Count = 275
     """Iterations of an epoch e = 0, 1, ... Training weighs log p(x|z, c) by w = 1 + 0.5^e and the divergences by 1 / w;
     the default is one look at each of 1,100 characters' 20 drawings, in 16 sets of 5 an iteration."""
