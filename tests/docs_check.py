@@ -67,7 +67,7 @@ def small(command: str, folder: Path) -> list[str]:
             sizes = [*sizes[2:], "--env-steps", "200"]  # in place of iterations
         parts += [*sizes, "--tasks", "2", "--seeds", "1"]
     if {"maml_rl.evaluate", "maml_rl.report"} & set(parts):
-        of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot)|runs/prototypical", part) for part in parts)
+        of_data = any(re.match("DATA_RUN|(runs/)?(sinusoid|omniglot|proto)", part) for part in parts)
         parts += ["--tasks", "2", "--gradient-steps", "1", *([] if of_data else ["--episodes", "2"])]
     if any(part.startswith(("benchmarks.", "tests.robustness.")) for part in parts):
         parts += ["--max-seconds", "0"] if "benchmarks.time_to_score" in parts else ["--help"]
