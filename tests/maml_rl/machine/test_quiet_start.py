@@ -23,26 +23,22 @@ OTHERS = [
     (["python", "-m", "pytest", "tests"], ["/site-packages/pytest/__main__.py", "tests"]),
     (["python", "-m", "mine", "-m", "maml_rl.train"], ["-m", "-m", "maml_rl.train"]),
     (["python", "study.py"], ["study.py"]),
+    (["python", "study.py", "-m", "maml_rl.train"], ["study.py", "-m", "maml_rl.train"]),
     (["python", "-c", "import maml_rl"], ["-c"]),
     (["python"], [""]),
 ]
 
 
-@pytest.mark.parametrize(("orig_argv", "argv"), COMMANDS)
-def test_a_command_s_start_is_just_ended(orig_argv, argv, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("orig_argv", "argv", "handler"),
+    [(*each, signal.SIG_DFL) for each in COMMANDS] + [(*each, signal.default_int_handler) for each in OTHERS],
+)
+def test_a_command_s_start_is_just_ended_and_others_keep_their_handler(orig_argv, argv, handler, monkeypatch) -> None:
     monkeypatch.setattr(sys, "orig_argv", orig_argv)
     monkeypatch.setattr(sys, "argv", argv)
     quiet_start()
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is handler
     start_is_over()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.parametrize(("orig_argv", "argv"), OTHERS)
-def test_the_package_leaves_the_signals_of_others_alone(orig_argv, argv, monkeypatch) -> None:
-    monkeypatch.setattr(sys, "orig_argv", orig_argv)
-    monkeypatch.setattr(sys, "argv", argv)
-    quiet_start()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
