@@ -41,6 +41,8 @@ class MemoryOptions(SharedStepOptions):
     """Slots of the memory that all tasks of an iteration share, num_tasks or more."""
     key_size: Annotated[int, Within(1, 10_000)] = 128
     """Numbers of a key."""
+    dropout: Annotated[float, Within(0, 0.99)] = 0.7
+    """Share of an embedding's numbers that training leaves out at random before the projection to a key."""
     neighbours: Count = 256
     """Most similar keys that the loss sees, beside the newest one of the right class."""
     margin: Annotated[float, Within(0)] = 0.1
@@ -83,14 +85,16 @@ class Memory:
 
     def update(self, state: State, problem: Problem) -> tuple[State, Metrics]:
         options, theta_M = self.options, state["theta"].expand(problem.num_tasks, -1)
+        network = cast(KeyNetwork, problem.model)
         sequences = in_random_order(examples(problem, theta_M, 0), examples(problem, theta_M, 1), problem.random)
         with problem.watch("adapt"), torch.no_grad():
             M, T, ways = sequences.targets.shape
             noise = problem.random.uniform(-options.age_noise, options.age_noise, (T, 1, options.memory_size))
+            kept = torch.from_numpy(problem.random.random((M, T, options.key_size)) >= options.dropout).to(theta_M)
             of_task = ways * torch.arange(M, device=theta_M.device)[:, None]  # no two tasks have a class in common
             memory, reading = shown(
                 empty_memory(1, options.memory_size, options.key_size, theta_M),
-                keys_of(problem.model, theta_M, sequences.inputs)[None],
+                network.keys(theta_M, sequences.inputs, kept)[None],
                 (classes(sequences) + of_task)[None],
                 options.neighbours,
                 torch.from_numpy(noise).to(theta_M),
@@ -98,7 +102,7 @@ class Memory:
             right, wrong, hit = reading.right[0], reading.wrong[0], reading.hit[0]  # [M, T, ...]
 
         def loss(theta_M: Tensor, tasks: slice) -> tuple[Tensor, Tensor]:
-            queries = keys_of(problem.model, theta_M, sequences.inputs[tasks])
+            queries = network.keys(theta_M, sequences.inputs[tasks], kept[tasks])
             losses = margin_loss(queries, right[tasks], wrong[tasks], options.margin)  # [m, T]
             return losses.mean(dim=1), losses.new_empty(len(losses), 0)
 

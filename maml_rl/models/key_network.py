@@ -30,7 +30,7 @@ class KeyNetwork:
     """Two convolutions, two more of twice the filters, a layer, and a projection (Kaiser et al. 2017, authors' code).
 
     Without normalisation of batches: a key depends on no other picture. The initial weights are Xavier's; the authors'
-    are truncated normals of deviation 0.1, and 0.01 in the projection. Their dropout (keep 0.3) is left out.
+    are truncated normals of deviation 0.1, and 0.01 in the projection.
     """
 
     image_shape: tuple[int, int, int] = (1, 28, 28)  # channels, height, width
@@ -75,21 +75,23 @@ class KeyNetwork:
 
     def at(self, theta_M: Tensor) -> Callable[[Tensor], Point]:
         """Each task's own keys [M, N, D] of pictures [M, N, C, H, W]. theta_M: [M, P]."""
+        return lambda images: Point(self.keys(theta_M, images))
+
+    def keys(self, theta_M: Tensor, images: Tensor, kept: Tensor | None = None) -> Tensor:
+        """`at`, if dropout leaves what `kept` says of the numbers that the projection sees: [M, N, D], 1 or 0."""
         parameters = unflatten(self.parameter_shapes, theta_M)
         num_tasks = len(theta_M)
-
-        def keys(images: Tensor) -> Point:
-            x = images.transpose(0, 1).flatten(1, 2)  # [N, M C, H, W]: the maps of each task are a group
-            for number in range(CONVOLUTIONS):
-                weight, bias = (parameters[f"conv{number}.{part}"].flatten(0, 1) for part in ("weight", "bias"))
-                x = conv2d(x, weight, bias, padding=1, groups=num_tasks).relu()
-                if number % 2:
-                    x = max_pool2d(x, 2, ceil_mode=True)
-            places = x.unflatten(1, (num_tasks, -1)).transpose(0, 1).flatten(2)  # [M, N, 2 F H W / 16]
-            hidden = add_product(parameters["hidden.bias"][:, None], places, parameters["hidden.weight"])
-            return Point(normalize(torch.bmm(hidden, parameters["projection.weight"]), dim=2))
-
-        return keys
+        x = images.transpose(0, 1).flatten(1, 2)  # [N, M C, H, W]: the maps of each task are a group
+        for number in range(CONVOLUTIONS):
+            weight, bias = (parameters[f"conv{number}.{part}"].flatten(0, 1) for part in ("weight", "bias"))
+            x = conv2d(x, weight, bias, padding=1, groups=num_tasks).relu()
+            if number % 2:
+                x = max_pool2d(x, 2, ceil_mode=True)
+        places = x.unflatten(1, (num_tasks, -1)).transpose(0, 1).flatten(2)  # [M, N, 2 F H W / 16]
+        hidden = add_product(parameters["hidden.bias"][:, None], places, parameters["hidden.weight"])
+        if kept is not None:
+            hidden = hidden * kept
+        return normalize(torch.bmm(hidden, parameters["projection.weight"]), dim=2)
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The keys around theta_M [M, P], at pictures [M, N, C, H, W]."""

@@ -31,7 +31,7 @@ from tests.maml_rl import finite_differences
 
 D = torch.float64
 NETWORK = KeyNetwork(filters=6, size=32)
-MEMORY = Memory(MemoryOptions(meta_lr=0.003, memory_size=200, key_size=32))
+MEMORY = Memory(MemoryOptions(meta_lr=0.003, memory_size=200, key_size=32, dropout=0.0))
 
 
 def units(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -196,17 +196,27 @@ def test_the_gradient_of_the_loss_is_that_of_finite_differences() -> None:
     assert 0 < int((found.view(6, 3).norm(dim=1) > 0).sum()) < 6  # some are within the margin, some beyond
 
 
-@pytest.mark.parametrize("max_gradient", [5.0, 1e-3])
-def test_the_update_is_adam_on_a_plain_loop_s_gradient(max_gradient) -> None:
+@pytest.mark.parametrize(("max_gradient", "dropout"), [(5.0, 0.0), (1e-3, 0.0), (5.0, 0.7)])
+def test_the_update_is_adam_on_a_plain_loop_s_gradient(max_gradient, dropout) -> None:
     """All keys by one network; those of the memory are constants."""
-    algorithm = Memory(replace(MEMORY.options, max_gradient=max_gradient, age_noise=0.0))
+    algorithm = Memory(replace(MEMORY.options, max_gradient=max_gradient, age_noise=0.0, dropout=dropout))
     state = {name: part.double() for name, part in algorithm.init(NETWORK, KeyedGenerator(1)).items()}
     problem = episodes(NETWORK)
     after, metrics = algorithm.update(state, problem)
     support, query = (each.to(torch.device("cpu"), D) for each in problem.sets)
-    batch = in_random_order(support, query, np.random.default_rng(0))
+    random = np.random.default_rng(0)
+    batch = in_random_order(support, query, random)
+    random.random((12, 1, 200))  # the noise of ages
+    kept = torch.from_numpy(random.random((2, 12, 32)) >= dropout)
     oracle = torch.nn.Parameter(state["theta"].clone())
-    queries = keys_of(NETWORK, oracle.expand(2, -1), batch.inputs)
+
+    def key(i: int, t: int) -> torch.Tensor:
+        """Of a network whose projection, its last weights, has no row for what is left out."""
+        rows = kept[i, t].to(D).repeat_interleave(32)
+        theta = oracle * torch.cat([torch.ones(len(oracle) - len(rows), dtype=D), rows])
+        return keys_of(NETWORK, theta[None], batch.inputs[i : i + 1, t : t + 1])[0, 0]
+
+    queries = torch.stack([torch.stack([key(i, t) for t in range(12)]) for i in range(2)])
     values = batch.targets.argmax(dim=2) + 3 * torch.arange(2)[:, None]
     noise = torch.zeros(12, 1, 200)
     losses, hits, _, _ = plain_run(queries.detach(), values, noise, 200, 256, 0.1)
