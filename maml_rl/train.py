@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from maml_rl import envs
 from maml_rl.command import FAILED, exit_status
+from maml_rl.interface.first_state import first_state
 from maml_rl.machine.computer import computer
 from maml_rl.machine.ranks import RankLost, Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
@@ -81,7 +82,7 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks, co
         run_dir, checkpoint = None, None
         with ranks.together():
             if ranks.is_first:
-                run_dir, checkpoint = held.enter_context(open_run(source, setting))
+                run_dir, checkpoint = held.enter_context(open_run(source, setting, lambda: first_state(setting)))
         checkpoint = ranks.of_first(checkpoint)
         if source.resume and checkpoint.iteration == config.iterations:
             if ranks.is_first:

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from maml_rl.machine.atomic_file import remove_torn
+from maml_rl.meta.algorithm import State
 from maml_rl.options.command_line import Source
 from maml_rl.options.config import Config, DataConfig, flat, names_marked
 from maml_rl.options.wiring import Setting
@@ -17,16 +18,18 @@ from maml_rl.supervised.catalogue import DATA_SETS
 
 
 @contextlib.contextmanager
-def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoint]]:
+def open_run(source: Source, setting: Setting, begin: Callable[[], State]) -> Iterator[tuple[Path, Checkpoint]]:
     """The run's folder, held for this process, and the checkpoint that it begins with. For the first rank alone.
 
-    After a torchrun restart it continues the previous ranks' run. Raises UsageError.
+    begin: the state of a new run. After a torchrun restart it continues the previous ranks' run. Raises UsageError.
     """
     ranks, config = setting.ranks, setting.config
     restarted = ranks.remembered("run_dir")
     run_dir = source.resume or Path(restarted or source.run_dir or default_run_dir(config))
+    first_state = None
     if not source.resume and not restarted:
         check_place(run_dir, config)
+        first_state = begin()
         create_run_dir(run_dir)
         ranks.remember("run_dir", str(run_dir))
     checkpoints = run_dir / "checkpoints"
@@ -37,7 +40,7 @@ def open_run(source: Source, setting: Setting) -> Iterator[tuple[Path, Checkpoin
         else:
             if not source.resume:
                 write_config(run_dir, config)  # from here on the run can be resumed
-            checkpoint = Checkpoint(setting.initial_state(), 0, 0)
+            checkpoint = Checkpoint(first_state or begin(), 0, 0)
             save_checkpoint(checkpoints, checkpoint, config)
         for folder in (run_dir, checkpoints):  # of a process that was killed as it wrote
             remove_torn(folder)

@@ -31,7 +31,7 @@ FREE = {
     "warp_constraints",
     "num_threads",
 }
-FREE |= {"checkpoint_every", "keep_best", "validate_every", "video_every"}
+FREE |= {"init_from", "checkpoint_every", "keep_best", "validate_every", "video_every"}
 # Part of an algorithm's own definition: a preset that said MAML's would turn ProMP into another algorithm.
 FREE |= {"inner_loss"}
 
