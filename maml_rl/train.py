@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from maml_rl import envs
 from maml_rl.command import FAILED, exit_status
 from maml_rl.interface.first_state import first_state
+from maml_rl.machine.allocator import keep_freed_memory
 from maml_rl.machine.computer import computer
 from maml_rl.machine.ranks import RankLost, Ranks, join_ranks
 from maml_rl.machine.stop_signals import Interrupted, StopSignals
@@ -75,6 +76,7 @@ def start(config: Config, source: Source, signals: StopSignals, ranks: Ranks, co
     ranks = ranks.on(device)
     num_threads = config.num_threads or max(1, num_cpus() // ranks.local_size)
     use_threads(num_threads)
+    keep_freed_memory()
     with ranks.together(), signals.interruptible():
         setting = make_setting(config, ranks, num_threads, said_in_tenths(ranks.is_first))
         setting.try_out()
