@@ -200,11 +200,11 @@ def _numbers(targets: Sequence[Any]) -> Tensor:
     """[N, 1] float32."""
     try:
         numbers = torch.from_numpy(np.asarray(targets, dtype=np.float32)).reshape(len(targets), 1)
-        if not numbers.isfinite().all():
-            raise ValueError("not finite")
-        return numbers
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"targets: got {shown(targets)}, allowed: {len(targets)} numbers") from error
+    if not numbers.isfinite().all():
+        raise ValueError("targets: got a number that is not finite, allowed: finite ones")
+    return numbers
 
 
 def _one_hot(targets: Sequence[Any], meta_model: MetaModel) -> tuple[Tensor, tuple[Any, ...]]:

@@ -18,4 +18,4 @@ def found(path: Path) -> Path:
 
 def shipped_policies() -> dict[str, Path]:
     """The checkpoint of each policy that comes with the package, by its name."""
-    return {path.stem: path for path in sorted(POLICIES.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(POLICIES.glob("*.safetensors"), key=lambda path: path.stem)}

@@ -21,9 +21,9 @@ class Training:
     """Seed of everything random."""
     iterations: Annotated[int, Within(0, 10**12), Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = 500
     """Meta-updates in total: a resumed run goes on up to this number."""
-    init_from: str = ""
+    init_from: str | None = None
     """Checkpoint, run directory or shipped name whose parameters a new run begins with, those of the same name and
-    shape; the others are drawn as ever. What only training needs, such as Adam's moments, begins afresh."""
+    shape; the others are drawn. What only training needs, such as Adam's moments, begins afresh."""
     num_tasks: Count = 20
     """Tasks per meta-update."""
     device: Annotated[Literal["auto", "cpu", "cuda"], Mark.FREE_ON_RESUME, Mark.SAME_EXPERIMENT] = "auto"

@@ -111,4 +111,5 @@ def _before(path: Path, first_iteration: int, every: int) -> tuple[bytes, int]:
     except OSError as error:
         raise UsageError(f"{path}: got what cannot be read ({error.strerror}), allowed: metrics of a run") from error
     kept = [line for row, line in zip(rows, lines, strict=True) if row["iteration"] < first_iteration]
-    return b"".join(kept), first_iteration // every - len(kept)
+    due = sum((row["iteration"] + 1) % every == 0 for row in rows if row["iteration"] < first_iteration)  # not the last
+    return b"".join(kept), first_iteration // every - due

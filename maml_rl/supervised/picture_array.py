@@ -142,6 +142,8 @@ def _read(folder: Path, source: Source, size: int, colour: Colour) -> np.ndarray
                 return _brought(image, size, colour)
     except Image.DecompressionBombError as error:
         raise _too_large(path, "far more pixels") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"picture {shown(str(path))}: got no such file, allowed: a picture") from error
     except Exception as error:  # Pillow's decoders raise a dozen kinds, SyntaxError and struct.error among them
         reason = "no picture in it" if isinstance(error, Image.UnidentifiedImageError) else summary(error)
         raise UsageError(f"picture {shown(str(path))}: got a broken file ({reason}), allowed: a picture") from error

@@ -1,5 +1,6 @@
 """A run that begins with the parameters of another one."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def test_a_run_begins_where_another_ended(tmp_path, capsys, flags) -> None:
     capsys.readouterr()
     last = one / "checkpoints" / "iteration-000002.safetensors"
     two = run(tmp_path / "two", *flags, "--algorithm", "meta_sgd", "--outer-step", "adam", "--init-from", str(last))
-    assert f"beginning with {last} after 2 iterations\n" in capsys.readouterr().err
+    assert re.search(
+        rf"beginning with (\d+) of \1 parameters from {last}, after 2 iterations\n", capsys.readouterr().err
+    )
     first = checkpoint_bytes(two, 0)
     assert_same_tensors({name: first[name] for name in ("theta", "alpha")}, {n: end[n] for n in ("theta", "alpha")})
     assert not any(first[name].any() for name in ("adam.m", "adam.v", "adam.t"))
@@ -55,7 +58,7 @@ def test_parameters_of_other_shapes_are_drawn(tmp_path, capsys) -> None:
     one = run(tmp_path / "one", *PICTURES, "--ways", "3")
     capsys.readouterr()
     two = run(tmp_path / "two", *PICTURES, "--ways", "4", "--init-from", str(one), iterations=0)
-    assert "; drawn as ever: output.weight, output.bias\n" in capsys.readouterr().err
+    assert "after 2 iterations; drawn: output.weight, output.bias\n" in capsys.readouterr().err
     drawn = run(tmp_path / "drawn", *PICTURES, "--ways", "4", iterations=0)
     states = {
         each: unflatten(maml_rl.load(each).model.parameter_shapes, maml_rl.load(each).theta[None])
@@ -70,7 +73,12 @@ def test_parameters_of_other_shapes_are_drawn(tmp_path, capsys) -> None:
     ("given", "said"),
     [
         ("sinusoidd", "--init-from: got 'sinusoidd', which does not exist, allowed: a run directory"),
-        ("navigation-2d", "--init-from: got 'navigation-2d', none of whose parameters has the name and the shape"),
+        (
+            "navigation-2d",
+            "--init-from: got 'navigation-2d' (--env navigation-2d --algorithm maml), whose weights have",
+        ),
+        ("omniglot", "--init-from: got 'omniglot' (--data omniglot --algorithm maml), whose weights have other"),
+        ("", "--init-from: got '', which does not exist"),
         (__file__, "--init-from: checkpoint "),
     ],
 )
@@ -83,8 +91,15 @@ def test_what_is_no_such_model_is_refused(tmp_path, capsys, given, said) -> None
     assert not (tmp_path / "run").exists()
 
 
+def test_biases_alone_are_no_beginning(tmp_path, capsys) -> None:
+    """The output's biases have as many ways, whatever the filters are."""
+    flags = [*PICTURES, "--iterations", "1", "--run-dir", str(tmp_path / "run"), "--init-from", "omniglot"]
+    assert train.main(flags) == 2
+    assert "whose weights have other names or shapes" in capsys.readouterr().err
+
+
 def test_a_resumed_run_has_begun(tmp_path, capsys) -> None:
     one = run(tmp_path / "one", *SINUSOID)
     capsys.readouterr()
     assert train.main(["--resume", str(one), "--init-from", "sinusoid"]) == 2
-    assert "--init-from: got 'sinusoid' with --resume, allowed: '', as the run began" in capsys.readouterr().err
+    assert "--init-from: got 'sinusoid' with --resume, allowed: None, as the run began" in capsys.readouterr().err
