@@ -180,9 +180,13 @@ def as_inputs(inputs: Inputs, meta_model: MetaModel) -> Tensor:
         array = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.asarray(inputs))
     except (TypeError, ValueError) as error:
         raise ValueError(f"inputs: got {shown(inputs)}, allowed: numbers of shape {_wanted(shape)}") from error
+    if not array.shape or not len(array):
+        raise ValueError(
+            f"inputs: got {'a single number' if not array.shape else 'none'}, allowed: {_wanted(shape)}, N >= 1"
+        )
     if shape[0] == 1 and array.ndim == len(shape):
         array = array.unsqueeze(1)  # a number without brackets, a grey picture without its channel
-    if tuple(array.shape[1:]) != shape or not len(array):
+    if tuple(array.shape[1:]) != shape:
         raise ValueError(f"inputs: got shape {tuple(array.shape)}, allowed: {_wanted(shape)}")
     if array.is_complex():
         raise ValueError(f"inputs: got complex numbers, allowed: numbers of shape {_wanted(shape)}")

@@ -354,6 +354,8 @@ def test_what_the_python_interface_refuses(trained) -> None:
         maml_rl.adapt(model, ["a.png", 3], "ab")
     with pytest.raises(ValueError, match="not finite"):
         maml_rl.adapt(model, pictures * np.nan, "abca")
+    with pytest.raises(ValueError, match=r"inputs: got none, allowed: \(N, 1, 28, 28\)"):
+        maml_rl.adapt(model, [], [])
     with pytest.raises(ValueError, match="targets: got a number that is not finite"):
         maml_rl.adapt(regressor, [1.0, 2.0], [0.0, np.nan])
 
