@@ -18,7 +18,8 @@ MARGINS = {
     "ant-vel": (0.5, 10.0),
     "ant-dir": (-1.0, 50.0),
 }
-CLASSIFIERS = {"omniglot": 5, "omniglot-prototypical": 20}  # and the number of characters to be told apart
+# And the number of characters to be told apart.
+CLASSIFIERS = {"omniglot": 5, "omniglot-20way": 20, "omniglot-prototypical": 20}
 
 
 def test_every_shipped_policy_is_tested() -> None:
