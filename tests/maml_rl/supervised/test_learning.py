@@ -24,7 +24,7 @@ BY_ADAM = {"outer_step": "adam", "meta_lr": 3e-3}
         ("fomaml", BY_ADAM),
         ("anil", BY_ADAM),
         ("meta_sgd", BY_ADAM | {"max_init_lr": 0.02}),
-        ("reptile", {"inner_steps": 10, "meta_lr": 1.0, "inner_lr": 0.03}),
+        ("reptile", {"inner_steps": 10, "meta_lr": 1.0}),
         ("reptile", {"inner_steps": 5, "meta_lr": 0.5, "inner_optimiser": "adam"}),
     ],
     ids=str,
