@@ -9,7 +9,8 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for its next tensors; elsewhere than with glibc nothing changes.
 
     glibc gives large pieces back to the system at once, and every new tensor of megabytes then costs a page fault for
-    each 4 KiB. Memory at its peak is what it was, but the process does not shrink behind it.
+    each 4 KiB. The process does not shrink behind its peak, which was 0.59 GB in place of 0.53 (Omniglot, --network
+    mlp).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
