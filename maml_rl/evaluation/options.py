@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from maml_rl.evaluation.on_tasks import OnTasks
 from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.reports.paired import MAX_COMPARED
-from maml_rl.reports.video import SUFFIXES, check_size
-from maml_rl.schema.bounds import Count, check_each_once
+from maml_rl.reports.video import MAX_FPS, SUFFIXES, check_size
+from maml_rl.schema.bounds import Count, Within, check_each_once
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name, read_flags
 from maml_rl.schema.help_page import print_help
@@ -39,6 +40,8 @@ class Options(OnTasks):
     """Tasks in the video, one below the other."""
     video_size: tuple[int, int] = (320, 240)
     """Width and height of each picture in the video, pixels: even numbers from 64 to 1920."""
+    video_fps: Annotated[int, Within(1, MAX_FPS)] = MAX_FPS
+    """Most frames a second of the video; fewer make a smaller file."""
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -50,7 +53,7 @@ def parse(argv: Sequence[str]) -> Options:
     if not options.runs:
         raise UsageError("got no run and no checkpoint, allowed: one or more; see --help")
     check_each_once(options.runs)
-    for name in ("video_tasks", "video_size"):
+    for name in ("video_tasks", "video_size", "video_fps"):
         if name in flags and not options.video:
             raise UsageError(f"{option_name(name)}: not allowed without --video")
     if options.figure:

@@ -145,5 +145,6 @@ def film(result: PolicyResult, options: Options) -> None:
         draws,
         options.video_size,
         result.setting.step,
+        max_fps=options.video_fps,
     )
     write_video(options.video, frames, fps)

@@ -44,12 +44,14 @@ def episodes_side_by_side(
     size: tuple[int, int],
     step: str = "gradient step",
     columns: Sequence[int] | None = None,
+    max_fps: int = MAX_FPS,
 ) -> tuple[Iterator[Frame], float]:
     """The first episode of each task: a row per task, a column per step of adaptation. Returns frames and their rate.
 
     The rate is in 1/s. name: of the family. tasks: [V, ...], the first of those that the adaptation is of, which was
     played on the CPU. draws: of its episodes. size: width and height of each picture, pixels. step: the word for a step
-    of adaptation. columns: the numbers of steps to show; None shows all. Raises RenderingError if the pictures cannot
+    of adaptation. columns: the numbers of steps to show; None shows all. max_fps: most frames a second, 1 to MAX_FPS;
+    the film is in real time all the same, and shows fewer of its moments. Raises RenderingError if the pictures cannot
     be drawn here; of a user's class each frame may.
     """
     V, K = len(tasks), len(adaptation.trajectories) - 1
@@ -59,7 +61,7 @@ def episodes_side_by_side(
     # K + 1 times [V, E, H+1, S]
     states = [replay(again, tasks, part, draws.phase(k)) for k, part in enumerate(parts)]
     renderers = [family.make_renderer(task, *size) for task in tasks]
-    stride = ceil(1 / family.dt / MAX_FPS)
+    stride = ceil(1 / family.dt / max_fps)
     lengths = torch.stack([part.first[:, 0].sum(dim=-1) for part in parts])  # [K + 1, V], steps of each episode
     returns = [part.rewards[:, 0].cumsum(dim=-1) for part in parts]
     shown = list(range(K + 1) if columns is None else columns)

@@ -57,7 +57,7 @@ def test_commands_are_completed(script) -> None:
         (["train", "--no-keep-b"], ["--no-keep-best"]),
         (["train", "--kl-p"], ["--kl-penalty"]),  # of promp alone
         (["train", "--li"], ["--list-envs", "--list-data", "--list-algorithms"]),
-        (["evaluate", "halfcheetah-dir", "--video-"], ["--video-tasks", "--video-size"]),
+        (["evaluate", "halfcheetah-dir", "--video-"], ["--video-tasks", "--video-size", "--video-fps"]),
         (["evaluate", "halfch"], ["halfcheetah-dir", "halfcheetah-vel"]),
         (["evaluate", "navigation-2d", "ant-d"], ["ant-dir"]),
         (["evaluate", "--split", ""], ["train", "val", "test"]),

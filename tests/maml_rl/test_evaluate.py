@@ -150,6 +150,8 @@ def test_pretraining_does_not_adapt(tmp_path) -> None:
         (["RUN", "--video", "x" * 300 + ".mp4"], ["--video", "File name too long"]),
         (["RUN", "--output", "out.txt"], ["--output", "out.txt", ".json"]),
         (["RUN", "--video", "film.mp4", "--video-size", "33", "64"], ["--video-size", "33 64"]),
+        (["RUN", "--video", "film.mp4", "--video-fps", "51"], ["--video-fps", "51", "<= 50"]),
+        (["RUN", "--video-fps", "10"], ["--video-fps", "not allowed without --video"]),
         (["RUN", "--video", "film.mp4", "--tasks", "2", "--video-tasks", "3"], ["--video-tasks", "3"]),
         (["RUN", "--fixed-tasks", "three.json"], ["--fixed-tasks", "[1, 2, 3]", "2 numbers"]),
         (["RUN", "--fixed-tasks", "words.yaml"], ["--fixed-tasks", "far away"]),

@@ -65,6 +65,16 @@ def test_a_gif_shows_real_time(tmp_path) -> None:
         assert film.info["duration"] == 100  # ms
 
 
+def test_fewer_frames_a_second_show_the_same_seconds() -> None:
+    shown = adapted("navigation-2d", horizon=7, num_tasks=1)
+    frames, fps = episodes_side_by_side(*shown, DRAWS, SIZE)
+    fewer, slower = episodes_side_by_side(*shown, DRAWS, SIZE, max_fps=4)
+    every, some = list(frames), list(fewer)
+    assert (fps, slower) == (10, pytest.approx(10 / 3))
+    assert [len(every), len(some)] == [8, 4]  # of moments 0, 3, 6, and the last
+    assert all((a == b).all() for a, b in zip(some, [every[0], every[3], every[6], every[7]], strict=True))
+
+
 @pytest.mark.parametrize("env", ["navigation-2d", "halfcheetah-vel"])
 def test_the_states_drawn_are_those_that_were_rolled_out(env) -> None:
     _, family, tasks, adaptation = adapted(env, horizon=12, num_tasks=3)
