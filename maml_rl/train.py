@@ -23,7 +23,7 @@ from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.machine.versions import in_one_line, versions
 from maml_rl.options.command_line import Source, parse_command_line
 from maml_rl.options.config import Config, RlConfig, flat
-from maml_rl.options.list_algorithms import algorithms
+from maml_rl.options.list_algorithms import algorithms_table
 from maml_rl.options.list_data import data_sets
 from maml_rl.options.list_families import families
 from maml_rl.options.parts import choose_device
@@ -55,7 +55,7 @@ def run(argv: Sequence[str], signals: StopSignals, ranks: Ranks) -> int:
     elif source.list_data:
         print(data_sets())
     elif source.list_algorithms:
-        print(algorithms())
+        print(algorithms_table())
     else:
         start(config, source, signals, ranks, f"{PROG} {shlex.join(argv)}")
     return 0

@@ -27,7 +27,7 @@ from maml_rl.options.config import (
 )
 from maml_rl.options.data_effects import without_effect
 from maml_rl.options.data_options import DataOptions
-from maml_rl.options.list_algorithms import algorithms
+from maml_rl.options.list_algorithms import algorithms_of
 from maml_rl.options.presets import PICTURES, load_preset, preset_names
 from maml_rl.options.rl_options import RlOptions
 from maml_rl.options.shipped import found
@@ -89,7 +89,7 @@ def parse_command_line(argv: Sequence[str], prog: str, description: str, envs: S
         of_side = RlOptions if isinstance(base, RlConfig) else DataOptions
         tasks, training = (_part(base, kind) for kind in (of_side, Training))
         parts = {"tasks": tasks, "training": training, base.algorithm: base.algorithm_options, "run": Source()}
-        print_help(parts, prog, description, {"algorithm": [*algorithms(side(type(base))).splitlines()[1:], ""]})
+        print_help(parts, prog, description, {"algorithm": [*algorithms_of(side(type(base))), ""]})
     config = configure(base, options, option_name)
     _check_effects(config, options)
     return config, source

@@ -1,15 +1,17 @@
-"""The algorithms in a table, for `--list-algorithms` and `--help`."""
+"""The algorithms, for `--list-algorithms` and `--help`."""
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
 from maml_rl.schema.text_table import text_table
 
 
-def algorithms(side: str | None = None) -> str:
-    """Lines of text, one for each algorithm; with a side, "env" or "data", only of those that it has."""
-    rows = [["--algorithm", "what is trained", "source", *([] if side else ["with"])]]
+def algorithms_table() -> str:
+    """All of them, a line each."""
+    rows = [["--algorithm", "what is trained", "source", "with"]]
     for name, entry in ALGORITHMS.items():
-        if side is None:
-            rows.append([name, entry.summary, entry.source, ", ".join(f"--{each}" for each in entry.sides)])
-        elif side in entry.sides:
-            rows.append([name, entry.summary, entry.source])
+        rows.append([name, entry.summary, entry.source, ", ".join(f"--{each}" for each in entry.sides)])
     return text_table(rows)
+
+
+def algorithms_of(side: str) -> list[str]:
+    """A line for each algorithm that the side has, "env" or "data": no columns, as --help is narrow and wraps it."""
+    return [f"{name}: {each.summary} ({each.source})" for name, each in ALGORITHMS.items() if side in each.sides]
