@@ -29,8 +29,6 @@ class RlOptions:
     """Widths of the policy's hidden layers; none for a linear policy."""
     nonlinearity: Literal["relu", "tanh"] = "tanh"
     """Nonlinearity of the policy's hidden layers (the paper: relu)."""
-    symlog_observations: bool = False
-    """The policy sees sign(o) log(1 + |o|) of an observation o, which makes large ones small."""
     output_scale: Annotated[float, Within(0, open_low=True)] = 0.1
     """Initial weights of the policy's output layer, over Xavier's (the paper: 1). If it is small, mean actions begin
     near 0."""

@@ -169,7 +169,6 @@ def make_model(config: RlConfig, family: Family) -> Policy:
         config.min_log_std,
         config.output_scale,
         family.choices,
-        config.symlog_observations,
     )
     return ALGORITHMS[config.algorithm].model(policy, config.algorithm_options)
 

@@ -24,10 +24,10 @@ def precision(request):
     return request.param
 
 
-@pytest.fixture(params=["relu", "tanh", "tanh-2", "tanh-3-2", "tanh-context", "relu-2-context", "tanh-symlog"])
+@pytest.fixture(params=["relu", "tanh", "tanh-2", "tanh-3-2", "tanh-context", "relu-2-context"])
 def policy(request, hidden_sizes) -> MlpPolicy:
     # One of the two log_stds below is at its floor.
-    nonlinearity, *sizes = request.param.removesuffix("-context").removesuffix("-symlog").split("-")
+    nonlinearity, *sizes = request.param.removesuffix("-context").split("-")
     choices = tuple(map(int, sizes))
     context_size = 4 if "context" in request.param else 0
     return MlpPolicy(
@@ -38,7 +38,6 @@ def policy(request, hidden_sizes) -> MlpPolicy:
         min_log_std=-0.5,
         choices=choices,
         context_size=context_size,
-        symlog="symlog" in request.param,
     )
 
 

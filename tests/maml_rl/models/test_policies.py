@@ -1,12 +1,9 @@
-import math
-
 import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models.distributions import Gaussian
-from maml_rl.models.gru import GruPolicy
 from maml_rl.models.policies import MlpPolicy
 
 
@@ -54,15 +51,6 @@ def test_each_task_has_its_own_network(nonlinearity: str) -> None:
         x = function(x @ W1.reshape(5, 4) + b1) @ W2.reshape(4, 2) + b2
         torch.testing.assert_close(distribution.mean[i], x)
         torch.testing.assert_close(distribution.log_std[i, 0], log_std)
-
-
-@pytest.mark.parametrize("kind", [MlpPolicy, GruPolicy])
-def test_a_policy_with_symlog_sees_large_observations_made_small(kind) -> None:
-    theta_M = kind(3, 2, (5,)).initial_parameters(KeyedGenerator(0))[None]
-    large = torch.tensor([[[-20.0, 0.0, 3.0]]])
-    small = torch.tensor([[[-math.log(21), 0.0, math.log(4)]]])
-    seen = kind(3, 2, (5,), symlog=True).at(theta_M)(large)
-    torch.testing.assert_close(seen.mean, kind(3, 2, (5,)).at(theta_M)(small).mean)
 
 
 def test_initial_parameters_are_xavier_with_zero_biases() -> None:
