@@ -14,6 +14,7 @@ from maml_rl.models import derivatives
 from maml_rl.models.action_head import ActionHead
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Distribution, with_parts
+from maml_rl.models.normalization import Normalization
 from maml_rl.models.parameters import draw_parameters, num_parameters, unflatten, xavier_bound
 
 # Observations [M, E, T, O] and the memories before them [M, E, W] -> distributions at all steps, with parameters
@@ -39,6 +40,7 @@ class GruPolicy:
     min_log_std: float = log(1e-6)
     output_scale: float = 1.0  # of the output layer's initial weights
     choices: tuple[int, ...] = ()  # of each component of a discrete action, `action_size` in all; () for a Gaussian
+    normalization: Normalization | None = None  # of the observations that the network sees; None if as they are
 
     def __post_init__(self) -> None:
         assert self.hidden_sizes, "a recurrent policy has a hidden layer"
@@ -127,7 +129,7 @@ class GruPolicy:
         nonlinearity = torch.relu if self.nonlinearity == "relu" else torch.tanh
 
         def unroll(inputs: Tensor, memory: Tensor) -> tuple[Distribution, Tensor]:
-            x = inputs.flatten(0, 1)  # [M E, T, O]
+            x = (self.normalization(inputs) if self.normalization else inputs).flatten(0, 1)  # [M E, T, O]
             for weight, offset in before:
                 x = nonlinearity(x @ weight + offset)
             # One layer with biases, no dropout, in one direction, the batch first; cuDNN has a gradient in "training".

@@ -12,6 +12,7 @@ from maml_rl.models.action_head import ActionHead
 from maml_rl.models.derivatives import Derivatives
 from maml_rl.models.distributions import Distribution
 from maml_rl.models.mlp import Nonlinearity, mlp_layers, mlp_output, mlp_shapes
+from maml_rl.models.normalization import Normalization
 from maml_rl.models.parameters import draw_parameters, num_parameters, unflatten, xavier_bound
 
 
@@ -31,6 +32,7 @@ class MlpPolicy:
     min_log_std: float = log(1e-6)
     output_scale: float = 1.0  # of the output layer's initial weights
     choices: tuple[int, ...] = ()  # of each component of a discrete action, `action_size` in all; () for a Gaussian
+    normalization: Normalization | None = None  # of the observations that the network sees; None if as they are
     # Parameters that stand beside the observation as inputs of the network, the same in all states: zero at first.
     context_size: int = 0
 
@@ -108,8 +110,11 @@ class MlpPolicy:
         """pi(.|s) of each task's own policy, of observations [M, N, O]. theta_M: [M, P]."""
         output = mlp_output(self.unflatten(theta_M), len(self.hidden_sizes) + 1, self.nonlinearity)
         shared = self.shared(theta_M)
-        return lambda observations: self.over_actions(output(observations), *shared)
+        return lambda observations: self.over_actions(output(self._inputs(observations)), *shared)
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The policies around theta_M [M, P], at observations [M, N, O]."""
-        return mlp_derivatives.derivatives(self, theta_M, inputs)
+        return mlp_derivatives.derivatives(self, theta_M, self._inputs(inputs))
+
+    def _inputs(self, observations: Tensor) -> Tensor:
+        return self.normalization(observations) if self.normalization else observations

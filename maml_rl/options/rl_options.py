@@ -29,6 +29,10 @@ class RlOptions:
     """Widths of the policy's hidden layers; none for a linear policy."""
     nonlinearity: Literal["relu", "tanh"] = "tanh"
     """Nonlinearity of the policy's hidden layers (the paper: relu)."""
+    observation_mean: tuple[Annotated[float, Within(-1e6, 1e6)], ...] = ()
+    """The policy sees observations less these, one number for each component; none for zeros."""
+    observation_std: tuple[Annotated[float, Within(1e-6, 1e6)], ...] = ()
+    """The policy sees observations, less the mean, over these; none for ones."""
     output_scale: Annotated[float, Within(0, open_low=True)] = 0.1
     """Initial weights of the policy's output layer, over Xavier's (the paper: 1). If it is small, mean actions begin
     near 0."""

@@ -19,6 +19,7 @@ from maml_rl.machine.stopwatch import Stopwatch
 from maml_rl.machine.threads import num_cpus
 from maml_rl.meta.algorithm import Algorithm, Metrics, State
 from maml_rl.meta.task_mean import TaskMean
+from maml_rl.models.normalization import Normalization
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.models.policy import Policy
 from maml_rl.options.config import RlConfig
@@ -159,7 +160,10 @@ def make_simulations(config: RlConfig, family: Family, make_physics: MakePhysics
 
 
 def make_model(config: RlConfig, family: Family) -> Policy:
-    """The policy of the configured size, for the family's observations and kind of actions, as the algorithm has it."""
+    """The policy of the configured size, for the family's observations and kind of actions, as the algorithm has it.
+
+    Raises UsageError as `make_normalization` does.
+    """
     policy = MlpPolicy(
         family.observation_size,
         family.action_size,
@@ -169,8 +173,27 @@ def make_model(config: RlConfig, family: Family) -> Policy:
         config.min_log_std,
         config.output_scale,
         family.choices,
+        make_normalization(config, family),
     )
     return ALGORITHMS[config.algorithm].model(policy, config.algorithm_options)
+
+
+def make_normalization(config: RlConfig, family: Family) -> Normalization | None:
+    """What the configuration makes of the family's observations. What a wrapper has appended to them stays as it is.
+
+    Raises UsageError if it has too few or too many numbers for them.
+    """
+    given = {"mean": config.observation_mean, "std": config.observation_std}
+    if not any(given.values()):
+        return None
+    size = envs.make_family(config.env, config.variant, config.num_tasks).observation_size
+    for name, numbers in given.items():
+        if len(numbers) not in (0, size):
+            wanted = f"none, or {size}, as many as an observation has"
+            raise UsageError(f"--observation-{name}: got {len(numbers)} numbers, allowed: {wanted}")
+    more = family.observation_size - size
+    mean, std = (given[name] or (default,) * size for name, default in (("mean", 0.0), ("std", 1.0)))
+    return Normalization((*mean, *(0.0,) * more), (*std, *(1.0,) * more))
 
 
 def choose_physics(config: RlConfig) -> MakePhysics | None:

@@ -8,6 +8,7 @@ import torch
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models.derivatives import derivatives
 from maml_rl.models.distributions import Categorical
+from maml_rl.models.normalization import Normalization
 from maml_rl.models.policies import MlpPolicy
 from maml_rl.rl.losses import policy_gradient
 
@@ -24,10 +25,10 @@ def precision(request):
     return request.param
 
 
-@pytest.fixture(params=["relu", "tanh", "tanh-2", "tanh-3-2", "tanh-context", "relu-2-context"])
+@pytest.fixture(params=["relu", "tanh", "tanh-2", "tanh-3-2", "tanh-context", "relu-2-context", "tanh-normalized"])
 def policy(request, hidden_sizes) -> MlpPolicy:
     # One of the two log_stds below is at its floor.
-    nonlinearity, *sizes = request.param.removesuffix("-context").split("-")
+    nonlinearity, *sizes = request.param.removesuffix("-context").removesuffix("-normalized").split("-")
     choices = tuple(map(int, sizes))
     context_size = 4 if "context" in request.param else 0
     return MlpPolicy(
@@ -38,6 +39,7 @@ def policy(request, hidden_sizes) -> MlpPolicy:
         min_log_std=-0.5,
         choices=choices,
         context_size=context_size,
+        normalization=Normalization((1.0, -2.0, 0.0), (0.5, 3.0, 1.0)) if "normalized" in request.param else None,
     )
 
 

@@ -4,6 +4,8 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from maml_rl.envs import KeyedGenerator
 from maml_rl.models.distributions import Gaussian
+from maml_rl.models.gru import GruPolicy
+from maml_rl.models.normalization import Normalization
 from maml_rl.models.policies import MlpPolicy
 
 
@@ -51,6 +53,14 @@ def test_each_task_has_its_own_network(nonlinearity: str) -> None:
         x = function(x @ W1.reshape(5, 4) + b1) @ W2.reshape(4, 2) + b2
         torch.testing.assert_close(distribution.mean[i], x)
         torch.testing.assert_close(distribution.log_std[i, 0], log_std)
+
+
+@pytest.mark.parametrize("kind", [MlpPolicy, GruPolicy])
+def test_a_policy_sees_normalized_observations(kind) -> None:
+    theta_M = kind(3, 2, (5,)).initial_parameters(KeyedGenerator(0))[None]
+    given, normalized = torch.tensor([[[-4.0, 0.0, 3.0]]]), torch.tensor([[[-2.0, 2.0, 3.0]]])
+    policy = kind(3, 2, (5,), normalization=Normalization((0.0, -1.0, 0.0), (2.0, 0.5, 1.0)))
+    torch.testing.assert_close(policy.at(theta_M)(given).mean, kind(3, 2, (5,)).at(theta_M)(normalized).mean)
 
 
 def test_initial_parameters_are_xavier_with_zero_biases() -> None:
