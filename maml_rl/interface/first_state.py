@@ -19,7 +19,8 @@ def first_state(setting: Setting) -> State:
     """The state as it is drawn, but for the learned numbers that the model shares with the checkpoint of --init-from.
 
     Shared are parameters of the same name and shape; standard error says which are not. Raises UsageError if there is
-    no such checkpoint, and if no weights are shared: biases alone would be the beginning of nothing.
+    no such checkpoint, if no weights are shared, as biases alone would be the beginning of nothing, and if its policy
+    sees observations otherwise.
     """
     config, state = setting.config, setting.initial_state()
     if config.init_from is None:
@@ -36,6 +37,7 @@ def first_state(setting: Setting) -> State:
     if not any(len(ours[name]) > 1 for name in shared):
         got = f"{config.init_from!r} ({_kind(other.config)}), whose weights have other names or shapes"
         raise UsageError(f"--init-from: got {got}, allowed: a checkpoint of a model such as this run's")
+    _check_normalization(config, other.config)
     for entry in LEARNED:
         if entry in state and entry in other.state:
             mine, given = (
@@ -48,6 +50,17 @@ def first_state(setting: Setting) -> State:
     words += f", after {other.iteration} iterations"
     print(f"{words}; drawn: {', '.join(drawn)}" if drawn else words, file=sys.stderr)
     return state
+
+
+def _check_normalization(config: Config, theirs: Config) -> None:
+    """Raise UsageError if two policies, of which one begins with the other's weights, would not see the same."""
+    if not isinstance(config, RlConfig) or not isinstance(theirs, RlConfig):
+        return
+    options = {"observation_mean": "--observation-mean", "observation_std": "--observation-std"}
+    differing = [option for name, option in options.items() if getattr(config, name) != getattr(theirs, name)]
+    if differing:
+        got = f"{config.init_from!r}, trained with another {' and '.join(differing)} than this run's"
+        raise UsageError(f"--init-from: got {got}, allowed: a policy with the same")
 
 
 def _kind(config: Config) -> str:

@@ -57,6 +57,8 @@ def fails(tmp_path, monkeypatch, capsys):
         (["--num-tasks", "2.5"], ["--num-tasks", "2.5", "an integer"]),
         (["--num-tasks="], ["--num-tasks", "an integer"]),
         (["--inner-steps", "0"], ["--inner-steps", "0", ">= 1"]),
+        (["--observation-mean", "1", "2", "3"], ["--observation-mean", "3 numbers", "none, or 2"]),
+        (["--observation-std", "1", "0"], ["--observation-std", "got 0", ">= 1e-06"]),
         (["--algorithm", "anil", "--head-layers", "4"], ["--head-layers", "got 4", "up to 3"]),
         (["--meta-lr", "0.1"], ["--meta-lr", "no effect with --outer-step trust-region"]),
         (["--outer-step", "adam", "--max-kl", "0.1"], ["--max-kl", "no effect with --outer-step adam"]),

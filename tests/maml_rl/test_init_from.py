@@ -98,6 +98,17 @@ def test_biases_alone_are_no_beginning(tmp_path, capsys) -> None:
     assert "whose weights have other names or shapes" in capsys.readouterr().err
 
 
+def test_weights_for_other_observations_are_refused(tmp_path, capsys) -> None:
+    one = run(tmp_path / "one", *NAVIGATION, "--observation-std", "2", "0.5")
+    run(tmp_path / "two", *NAVIGATION, "--observation-std", "2", "0.5", "--init-from", str(one))
+    capsys.readouterr()
+    assert train.main([*NAVIGATION, "--run-dir", str(tmp_path / "three"), "--init-from", str(one)]) == 2
+    error = capsys.readouterr().err
+    assert f"--init-from: got '{one}', trained with another --observation-std than this run's, allowed:" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "three").exists()
+
+
 def test_a_resumed_run_has_begun(tmp_path, capsys) -> None:
     one = run(tmp_path / "one", *SINUSOID)
     capsys.readouterr()
