@@ -11,6 +11,7 @@ from maml_rl.models.parameters import unflatten
 from maml_rl.options.config import Config, RlConfig
 from maml_rl.options.wiring import Setting
 from maml_rl.schema.errors import UsageError
+from maml_rl.schema.flags import option_name
 
 LEARNED = ("theta", "alpha")  # entries of a state that are learned, a number for each parameter of the model
 
@@ -56,8 +57,8 @@ def _check_normalization(config: Config, theirs: Config) -> None:
     """Raise UsageError if two policies, of which one begins with the other's weights, would not see the same."""
     if not isinstance(config, RlConfig) or not isinstance(theirs, RlConfig):
         return
-    options = {"observation_mean": "--observation-mean", "observation_std": "--observation-std"}
-    differing = [option for name, option in options.items() if getattr(config, name) != getattr(theirs, name)]
+    names = ("observation_mean", "observation_std")
+    differing = [option_name(name) for name in names if getattr(config, name) != getattr(theirs, name)]
     if differing:
         got = f"{config.init_from!r}, trained with another {' and '.join(differing)} than this run's"
         raise UsageError(f"--init-from: got {got}, allowed: a policy with the same")

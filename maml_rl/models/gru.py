@@ -127,9 +127,10 @@ class GruPolicy:
         output, bias = parameters["output.weight"], parameters["output.bias"]
         shared = self.shared(theta[None])
         nonlinearity = torch.relu if self.nonlinearity == "relu" else torch.tanh
+        normalized = self.normalization and self.normalization.like(theta)
 
         def unroll(inputs: Tensor, memory: Tensor) -> tuple[Distribution, Tensor]:
-            x = (self.normalization(inputs) if self.normalization else inputs).flatten(0, 1)  # [M E, T, O]
+            x = (normalized(inputs) if normalized else inputs).flatten(0, 1)  # [M E, T, O]
             for weight, offset in before:
                 x = nonlinearity(x @ weight + offset)
             # One layer with biases, no dropout, in one direction, the batch first; cuDNN has a gradient in "training".

@@ -1,5 +1,6 @@
 """Observations of the size that a network likes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ class Normalization:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def __call__(self, observations: Tensor) -> Tensor:
-        """observations: [..., O]."""
-        mean, std = (torch.tensor(part).to(observations) for part in (self.mean, self.std))
-        return (observations - mean) / std
+    def like(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function of observations [..., O] of x's type, on its device."""
+        mean, std = (torch.tensor(part, dtype=x.dtype, device=x.device) for part in (self.mean, self.std))
+        return lambda observations: (observations - mean) / std

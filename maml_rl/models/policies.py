@@ -109,12 +109,13 @@ class MlpPolicy:
     def at(self, theta_M: Tensor) -> Callable[[Tensor], Distribution]:
         """pi(.|s) of each task's own policy, of observations [M, N, O]. theta_M: [M, P]."""
         output = mlp_output(self.unflatten(theta_M), len(self.hidden_sizes) + 1, self.nonlinearity)
-        shared = self.shared(theta_M)
-        return lambda observations: self.over_actions(output(self._inputs(observations)), *shared)
+        shared, seen = self.shared(theta_M), self._seen(theta_M)
+        return lambda observations: self.over_actions(output(seen(observations)), *shared)
 
     def derivatives(self, theta_M: Tensor, inputs: Tensor) -> Derivatives:
         """The policies around theta_M [M, P], at observations [M, N, O]."""
-        return mlp_derivatives.derivatives(self, theta_M, self._inputs(inputs))
+        return mlp_derivatives.derivatives(self, theta_M, self._seen(theta_M)(inputs))
 
-    def _inputs(self, observations: Tensor) -> Tensor:
-        return self.normalization(observations) if self.normalization else observations
+    def _seen(self, theta_M: Tensor) -> Callable[[Tensor], Tensor]:
+        """What the network has for an input, of observations."""
+        return self.normalization.like(theta_M) if self.normalization else lambda observations: observations

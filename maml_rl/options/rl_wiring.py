@@ -30,6 +30,7 @@ from maml_rl.reports.measure import RETURN, Measure
 from maml_rl.rl.return_metrics import return_metrics
 from maml_rl.rl.rollouts import Rollouts
 from maml_rl.schema.errors import UsageError
+from maml_rl.schema.flags import option_name
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,18 @@ def make_rl_setting(config: RlConfig, ranks: Ranks = ALONE, family: Family | Non
 
 
 def make_family(config: RlConfig) -> Family:
-    """The family that the algorithm is trained on. Raises maml_rl.envs.errors.FamilyError if it cannot be."""
-    return ALGORITHMS[config.algorithm].wrap(envs.make_family(config.env, config.variant, config.num_tasks))
+    """The family that the algorithm is trained on.
+
+    Raises maml_rl.envs.errors.FamilyError if it cannot be, and UsageError if the configuration has too few or too many
+    numbers to normalise its observations by.
+    """
+    family = envs.make_family(config.env, config.variant, config.num_tasks)
+    for name in ("observation_mean", "observation_std"):
+        numbers, size = len(getattr(config, name)), family.observation_size
+        if numbers not in (0, size):
+            wanted = f"none, or {size}, as many as an observation has"
+            raise UsageError(f"{option_name(name)}: got {numbers} numbers, allowed: {wanted}")
+    return ALGORITHMS[config.algorithm].wrap(family)
 
 
 def make_simulations(config: RlConfig, family: Family, make_physics: MakePhysics | None) -> list[Simulation]:
@@ -160,10 +171,7 @@ def make_simulations(config: RlConfig, family: Family, make_physics: MakePhysics
 
 
 def make_model(config: RlConfig, family: Family) -> Policy:
-    """The policy of the configured size, for the family's observations and kind of actions, as the algorithm has it.
-
-    Raises UsageError as `make_normalization` does.
-    """
+    """The policy of the configured size, for the family's observations and kind of actions, as the algorithm has it."""
     policy = MlpPolicy(
         family.observation_size,
         family.action_size,
@@ -173,27 +181,20 @@ def make_model(config: RlConfig, family: Family) -> Policy:
         config.min_log_std,
         config.output_scale,
         family.choices,
-        make_normalization(config, family),
+        make_normalization(config, family.observation_size),
     )
     return ALGORITHMS[config.algorithm].model(policy, config.algorithm_options)
 
 
-def make_normalization(config: RlConfig, family: Family) -> Normalization | None:
-    """What the configuration makes of the family's observations. What a wrapper has appended to them stays as it is.
-
-    Raises UsageError if it has too few or too many numbers for them.
-    """
-    given = {"mean": config.observation_mean, "std": config.observation_std}
-    if not any(given.values()):
+def make_normalization(config: RlConfig, observation_size: int) -> Normalization | None:
+    """What the configuration makes of observations. What an algorithm has appended to the family's stays as it is."""
+    mean, std = config.observation_mean, config.observation_std
+    if not mean and not std:
         return None
-    size = envs.make_family(config.env, config.variant, config.num_tasks).observation_size
-    for name, numbers in given.items():
-        if len(numbers) not in (0, size):
-            wanted = f"none, or {size}, as many as an observation has"
-            raise UsageError(f"--observation-{name}: got {len(numbers)} numbers, allowed: {wanted}")
-    more = family.observation_size - size
-    mean, std = (given[name] or (default,) * size for name, default in (("mean", 0.0), ("std", 1.0)))
-    return Normalization((*mean, *(0.0,) * more), (*std, *(1.0,) * more))
+    return Normalization(
+        mean + (0.0,) * (observation_size - len(mean)),
+        std + (1.0,) * (observation_size - len(std)),
+    )
 
 
 def choose_physics(config: RlConfig) -> MakePhysics | None:
