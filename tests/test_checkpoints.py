@@ -17,13 +17,18 @@ MARGINS = {
     "halfcheetah-vel": (0.3, 5.0),
     "ant-vel": (0.5, 10.0),
     "ant-dir": (-1.0, 50.0),
+    "ant-goal": ((-2.0, -1.0), 50.0),
+    "walker-dir": (1.0, 100.0),
+    "hopper-rand-params": ((0.0,) * 41, 30.0),
 }
+# Return after one step, of policies that hardly need adaptation yet: far above an untrained policy's 32 and 177.
+RETURNS = {"walker-rand-params": ((0.0,) * 65, 250.0), "humanoid-dir": ((1.0, 0.0), 350.0)}
 # And the number of characters to be told apart.
 CLASSIFIERS = {"omniglot": 5, "omniglot-20way": 20, "omniglot-prototypical": 20}
 
 
 def test_every_shipped_policy_is_tested() -> None:
-    assert {path.stem for path in FOLDER.glob("*.safetensors")} == {*MARGINS, *CLASSIFIERS, "sinusoid"}
+    assert {path.stem for path in FOLDER.glob("*.safetensors")} == {*MARGINS, *RETURNS, *CLASSIFIERS, "sinusoid"}
     assert all(path.stat().st_size < 500_000 for path in FOLDER.glob("*.safetensors"))
 
 
@@ -34,6 +39,13 @@ def test_it_adapts(name: str) -> None:
     before = maml_rl.roll_out(policy, task, seed=5).mean_return()
     adapted = maml_rl.adapt(policy, task, seed=6)
     assert maml_rl.roll_out(adapted, task, seed=5).mean_return() > before + margin
+
+
+@pytest.mark.parametrize("name", RETURNS)
+def test_it_stands(name: str) -> None:
+    task, least = RETURNS[name]
+    adapted = maml_rl.adapt(maml_rl.load(FOLDER / f"{name}.safetensors"), task, seed=6)
+    assert maml_rl.roll_out(adapted, task, seed=5).mean_return() > least
 
 
 def test_a_sinusoid_is_found_from_its_points() -> None:
