@@ -17,6 +17,7 @@ import tyro
 from benchmarks.measure import machine, peak_memory_gb
 from benchmarks.train_flags import split, training_config
 from maml_rl.envs.errors import FamilyError
+from maml_rl.interface.first_state import first_state
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.options.config import RlConfig
 from maml_rl.options.parts import choose_device
@@ -50,7 +51,7 @@ def configuration(options: Options, flags: Sequence[str] = ()) -> RlConfig:
 def measure(config: RlConfig, iterations: int) -> dict[str, float]:
     """Medians over the iterations after the first."""
     setting = make_rl_setting(config)
-    checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(choose_device(config.device))
+    checkpoint = Checkpoint(first_state(setting), 0, 0).on(choose_device(config.device))
     rows = []
     for _ in range(iterations + 1):
         checkpoint, metrics = iterate(setting, checkpoint)

@@ -33,6 +33,7 @@ from torch import Tensor
 from benchmarks.measure import machine
 from benchmarks.train_flags import split, training_config
 from maml_rl.envs.errors import FamilyError
+from maml_rl.interface.first_state import first_state
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.threads import use_threads
@@ -162,7 +163,7 @@ def rounded(value: Any) -> Any:
 def trained(config: RlConfig, iterations: int) -> list[tuple[str, Tensor]]:
     """The policy at first, and after that many iterations: a name and theta [P] of each, on the configured device."""
     setting = make_rl_setting(config)
-    checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(choose_device(config.device))
+    checkpoint = Checkpoint(first_state(setting), 0, 0).on(choose_device(config.device))
     thetas = [("untrained", checkpoint.state["theta"])]
     while checkpoint.iteration < iterations:
         checkpoint, _ = iterate(setting, checkpoint)

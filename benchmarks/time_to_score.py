@@ -21,6 +21,7 @@ import tyro
 from benchmarks.measure import machine, synchronize
 from benchmarks.train_flags import split, training_config
 from maml_rl.envs.errors import FamilyError
+from maml_rl.interface.first_state import first_state
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.meta.algorithm import State
@@ -72,7 +73,7 @@ def measure(config: RlConfig, score: float, max_seconds: float, every: int) -> d
     """Train until a validation reaches the score, or the time or the iterations are over; these get a last one."""
     device = choose_device(config.device)
     setting, held_out = make_rl_setting(config), make_rl_setting(replace(config, num_tasks=VALIDATION_TASKS))
-    checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(device)
+    checkpoint = Checkpoint(first_state(setting), 0, 0).on(device)
 
     seconds = validation_seconds = 0.0
     rows: list[dict[str, float]] = []

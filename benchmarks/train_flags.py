@@ -28,4 +28,7 @@ def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]
     for name in ("run_dir", "resume", "list_envs", "list_algorithms"):
         if getattr(source, name):
             raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
+    for name in ("keep_best", "video_every"):
+        if getattr(config, name):
+            raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
     return config

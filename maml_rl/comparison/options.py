@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from maml_rl.algorithms.catalogue import ALGORITHMS
+from maml_rl.evaluation.on_tasks import check_source
 from maml_rl.options.config import DataConfig, RlConfig
 from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.schema.bounds import Count, OneOf, Within, check_each_once
@@ -91,6 +92,7 @@ def parse(argv: Sequence[str]) -> tuple[Options, dict[str, Any]]:
         raise UsageError(f"--output: got {str(options.output)!r}, but {file} is a file, allowed: a folder")
     if options.figure is not None:
         check_output("--figure", options.figure, FIGURES)
+    check_source(options.tasks, options.fixed_tasks)
     if options.env is not None and options.data is not None:
         raise UsageError("--data: not allowed with --env: a comparison is of the one or the other")
     if options.config is not None and options.algorithms:

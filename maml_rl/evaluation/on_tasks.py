@@ -9,6 +9,7 @@ import tyro
 from maml_rl.options.given_tasks import EPISODES
 from maml_rl.options.shipped import shipped_policies
 from maml_rl.schema.bounds import Count, Known, Within
+from maml_rl.schema.errors import UsageError
 from maml_rl.supervised.data_set import Split
 
 
@@ -56,3 +57,9 @@ class OnTasks:
     """Where models and adaptation run; auto takes CUDA if there is one."""
     num_threads: Annotated[int, Within(0, 1024)] = 0
     """CPU threads; 0 takes one per CPU."""
+
+
+def check_source(tasks: int | None, fixed_tasks: str | None) -> None:
+    """Raise UsageError for tasks that are both to be drawn and given."""
+    if tasks is not None and fixed_tasks is not None:
+        raise UsageError("--tasks: not allowed with --fixed-tasks, which gives the tasks")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from maml_rl.evaluation.on_tasks import OnTasks
+from maml_rl.evaluation.on_tasks import OnTasks, check_source
 from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.reports.paired import MAX_COMPARED
 from maml_rl.reports.video import MAX_FPS, SUFFIXES, check_size
@@ -53,6 +53,7 @@ def parse(argv: Sequence[str]) -> Options:
     if not options.runs:
         raise UsageError("got no run and no checkpoint, allowed: one or more; see --help")
     check_each_once(options.runs)
+    check_source(options.tasks, options.fixed_tasks)
     for name in ("video_tasks", "video_size", "video_fps"):
         if name in flags and not options.video:
             raise UsageError(f"{option_name(name)}: not allowed without --video")

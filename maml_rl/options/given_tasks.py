@@ -79,13 +79,25 @@ def _numbers(one: Any, family: Family) -> Tensor:
     """A given task as a tensor of any shape; one that is a dict, part after part. Raises what torch raises."""
     parts = dict(family.task_parts)
     if not parts:
-        return torch.as_tensor(one, dtype=torch.float64)
+        return _tensor(one)
     if not isinstance(one, Mapping) or one.keys() != parts.keys():
         raise ValueError("a dict with other keys")
-    rows = {name: torch.as_tensor(one[name], dtype=torch.float64) for name in parts}
+    rows = {name: _tensor(one[name]) for name in parts}
     if any(tuple(row.shape) != parts[name] for name, row in rows.items()):
         raise ValueError("a part of another shape")
     return torch.cat([row.flatten() for row in rows.values()])
+
+
+def _tensor(numbers: Any) -> Tensor:
+    """Numbers as a tensor (float64). Raises ValueError for booleans, which torch takes, and what torch raises."""
+    tensor = torch.as_tensor(numbers, dtype=torch.float64)
+    if _has_booleans(numbers):
+        raise ValueError("booleans")
+    return tensor
+
+
+def _has_booleans(numbers: Any) -> bool:
+    return isinstance(numbers, bool) or (isinstance(numbers, list) and any(map(_has_booleans, numbers)))
 
 
 def _wanted(family: Family) -> str:

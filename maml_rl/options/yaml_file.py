@@ -22,6 +22,8 @@ def load_stored(path: Path, option: str) -> Config:
     Options of other algorithms are passed over.
     """
     values = read_yaml(path, option, stored=True)
+    if not values:
+        raise UsageError(f"{option}: got {str(path)!r} without options, allowed: the config.yaml of a run")
     return configure(beginning(values), values, lambda name: f"{path}: {name}", lenient=True)
 
 

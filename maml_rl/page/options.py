@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from maml_rl.evaluation.on_tasks import OnTasks
+from maml_rl.evaluation.on_tasks import OnTasks, check_source
 from maml_rl.evaluation.options import Options as EvaluationOptions
 from maml_rl.options.output_file import check_output
 from maml_rl.reports.paired import MAX_COMPARED
@@ -49,6 +49,7 @@ def parse(argv: Sequence[str]) -> Options:
     if not options.runs:
         raise UsageError("got no run and no checkpoint, allowed: one or more; see --help")
     check_each_once(options.runs)
+    check_source(options.tasks, options.fixed_tasks)
     for name, most in MOST.items():
         if (getattr(options, name) or 0) > most:
             raise UsageError(f"{option_name(name)}: got {getattr(options, name)}, allowed: up to {most} on a page")

@@ -74,7 +74,7 @@ def episodes_side_by_side(
         frame = renderers[v].draw(states[k][v, 0, : t + 1], earlier)
         steps = "no adaptation" if k == 0 else f"{k} {step}{'s' if k > 1 else ''}"
         so_far = float(returns[k][v, t - 1]) if t > 0 else 0.0
-        return _captioned(frame, f"{name}  {family.describe(tasks[v])}  {steps}  return {so_far:.1f}")
+        return _captioned(frame, f"{name}  {family.describe(tasks[v])}", f"{steps}  return {so_far:.1f}")
 
     def frames() -> Iterator[Frame]:
         try:
@@ -166,13 +166,20 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
         raise OSError(errno.EIO, "ffmpeg could not write all of the video")
 
 
-def _captioned(frame: Frame, text: str) -> Frame:
-    """The picture below a line of text, in the largest size that fits."""
+def _captioned(frame: Frame, what: str, result: str) -> Frame:
+    """The picture below two texts: on one line if they are legible there, or else each on its own."""
     width = frame.shape[1]
     strip = Image.new("RGB", (width, CAPTION), (20, 20, 20))
     draw = ImageDraw.Draw(strip)
-    longest = text + "000"  # so that the size stays the same as the return grows
-    fonts = (ImageFont.load_default(size) for size in range(14, 6, -1))
-    font = next((each for each in fonts if draw.textlength(longest, each) <= width - 8), ImageFont.load_default(6))
-    draw.text((4, CAPTION / 2), text, font=font, fill=(255, 255, 255), anchor="lm")
+
+    def largest(line: str, sizes: range) -> int | None:
+        """The largest font size that fits. 000: so that it stays the same as the return grows."""
+        return next((n for n in sizes if draw.textlength(line + "000", ImageFont.load_default(n)) <= width - 8), None)
+
+    both = f"{what}  {result}"
+    size = largest(both, range(14, 10, -1))
+    lines = [(both, size)] if size else [(each, largest(each, range(10, 6, -1)) or 6) for each in (what, result)]
+    for number, (line, size) in enumerate(lines):
+        y = CAPTION * (number + 0.5) / len(lines)
+        draw.text((4, y), line, font=ImageFont.load_default(size), fill=(255, 255, 255), anchor="lm")
     return np.concatenate([np.asarray(strip), frame], axis=0)

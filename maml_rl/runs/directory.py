@@ -45,6 +45,8 @@ def create_run_dir(run_dir: Path) -> None:
 @contextlib.contextmanager
 def lock_run_dir(run_dir: Path) -> Iterator[None]:
     """Hold the folder for this process. Raises UsageError if another holds it, or if it cannot be written."""
+    if not os.path.isdir(run_dir / "checkpoints"):
+        raise UsageError(f"--resume: got {str(run_dir)!r}, which has no folder checkpoints, allowed: a run directory")
     if not all(os.access(path, os.W_OK) for path in (run_dir, run_dir / "checkpoints")):
         raise UsageError(f"--resume: got {str(run_dir)!r}, allowed: a run that can be written")
     with contextlib.ExitStack() as held:

@@ -43,6 +43,8 @@ class MetricsWriter:
                 self.notice = f"{path} lacks {lacking} of {first_iteration // every} iterations; as it was: {aside}"
             if kept != content:
                 write_atomically(path, kept)
+        elif first_iteration >= every:
+            self.notice = f"{path} lacks all of {first_iteration // every} iterations: there was no such file"
         self._file = path.open("ab", buffering=0)  # nothing is left to be written as it is closed
         # TensorBoard's thread hands an OSError on to the next call, and need not print it too.
         self._hook, threading.excepthook = threading.excepthook, self._unless_handed_on

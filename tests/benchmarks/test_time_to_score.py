@@ -51,6 +51,13 @@ def test_a_run_ends_with_its_time(result_of) -> None:
     assert (result["reached"], result["iterations"], result["preset"]) == (False, 0, "maml-paper")
 
 
+def test_a_run_begins_with_what_another_has_learned(result_of) -> None:
+    flags = ("--iterations", "0", "--hidden-sizes", "100", "100", "--init-from", "navigation-2d")
+    [drawn] = result_of("--score", "1000", flags=flags[:-2])["returns"]
+    [learned] = result_of("--score", "1000", flags=flags)["returns"]
+    assert learned["post"] > drawn["post"] + 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -60,6 +67,8 @@ def test_a_run_ends_with_its_time(result_of) -> None:
         ([*NAVIGATION, "--max-seconds", "-1"], ["--max-seconds", "-1", ">= 0"]),
         ([*NAVIGATION, "--every", "0"], ["--every", "0", ">= 1"]),
         ([*NAVIGATION, "--", "--run-dir", "x"], ["--run-dir", "not allowed here"]),
+        ([*NAVIGATION, "--", "--keep-best"], ["--keep-best", "not allowed here"]),
+        ([*NAVIGATION, "--", "--init-from", "nowhere"], ["--init-from", "nowhere"]),
         ([*NAVIGATION, "--", "--iner-lr", "1"], ["--iner-lr", "nearest: --inner-lr"]),
     ],
 )

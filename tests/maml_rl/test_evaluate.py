@@ -37,7 +37,7 @@ def evaluate(tmp_path, *arguments: str) -> dict:
 
 def test_a_known_policy_has_the_return_computed_by_hand(tmp_path, walker, capsys) -> None:
     (tmp_path / "tasks.yaml").write_text("- [0.5, 0.0]\n- [-0.5, 0.0]\n")
-    result = evaluate(tmp_path, str(walker), *SMALL, "--fixed-tasks", str(tmp_path / "tasks.yaml"))
+    result = evaluate(tmp_path, str(walker), *SMALL[2:], "--fixed-tasks", str(tmp_path / "tasks.yaml"))
     [policy] = result["results"]
     reached = -(0.4 + 0.3 + 0.2 + 0.1)  # and done at the goal
     missed = -(0.6 + 0.7 + 0.8 + 0.9 + 1.0 + 1.1 + 1.2 + 1.3)
@@ -159,6 +159,7 @@ def test_pretraining_does_not_adapt(tmp_path) -> None:
         (["RUN", "--fixed-tasks", "missing.json"], ["--fixed-tasks", "missing.json", "No such file", "or maml-paper"]),
         (["RUN", "--fixed-tasks", "maml-papr"], ["--fixed-tasks", "'maml-papr'", "nearest: maml-paper"]),
         (["RUN", "--fixed-tasks", "./maml-paper"], ["--fixed-tasks", "'./maml-paper'", "Is a directory"]),
+        (["RUN", "--fixed-tasks", "three.json", "--tasks", "3"], ["--tasks", "not allowed with --fixed-tasks"]),
         (["RUN", "--fixed-tasks", ""], ["--fixed-tasks", "''", "or maml-paper"]),
         (["RUN", "RUN"], ["twice", "each once"]),
         (["RUN", "--video-tasks", "2"], ["--video-tasks", "not allowed without --video"]),

@@ -24,6 +24,8 @@ TEXTS = {
     "text": "tasks",
     "names": "[[a, b]]",
     "null": "[null]",
+    "a truth": "[true]",
+    "truths": "[[true, 0.3]]",
     "large": "[[1e308, 1e308]]",
     "400 digits": f"[[{'9' * 400}, 1]]",
     "5,000 digits": f"[[{'9' * 5_000}, 1]]",

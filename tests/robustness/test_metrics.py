@@ -93,6 +93,16 @@ def test_a_number_of_any_size_is_drawn(run, tmp_path, value) -> None:
     assert (tmp_path / "x.png").stat().st_size > 5000
 
 
+def test_a_resumed_run_without_metrics_says_so(tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    train_tiny(run, "--iterations", "3")
+    (run / "metrics.jsonl").unlink()
+    capsys.readouterr()
+    assert train.main(["--resume", str(run), "--iterations", "4"]) == 0
+    assert f"{run / 'metrics.jsonl'} lacks all of 3 iterations" in capsys.readouterr().err
+    assert len(metrics(run)) == 1
+
+
 @pytest.mark.parametrize("cut", [1, 30, 10_000])
 def test_a_resumed_run_loses_no_metrics_without_a_word(tmp_path, capsys, cut) -> None:
     """cut: bytes at the end of the file that a crash of the machine has lost: its last newline, and more."""

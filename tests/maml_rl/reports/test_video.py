@@ -1,3 +1,4 @@
+import itertools
 import os
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def test_a_gif_shows_real_time(tmp_path) -> None:
         assert film.size == (2 * SIZE[0], SIZE[1] + CAPTION)
         assert film.n_frames == 6  # type: ignore[attr-defined]
         assert film.info["duration"] == 100  # ms
+
+
+def test_a_long_caption_shows_the_return_as_it_grows() -> None:
+    _, *shown = adapted("navigation-2d", horizon=5, num_tasks=1)
+    frames, _ = episodes_side_by_side("a-family-with-a-name-that-no-line-of-this-width-holds", *shown, DRAWS, SIZE)
+    captions = [picture[:CAPTION] for picture in frames]
+    assert all((a != b).any() for a, b in itertools.pairwise(captions))
 
 
 def test_fewer_frames_a_second_show_the_same_seconds() -> None:
