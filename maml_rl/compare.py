@@ -83,7 +83,8 @@ def train_and_evaluate(planned: Plan, options: Options, signals: StopSignals, ra
     at_once = number_of_jobs(planned, options, ranks)
     num_threads = max(1, num_cpus() // max(at_once, ranks.local_size))
     logs = options.output / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    if planned.runs:
+        logs.mkdir(parents=True, exist_ok=True)
     jobs = []
     for each in planned.runs:
         left = commands(each, planned.env_steps, options, num_threads)

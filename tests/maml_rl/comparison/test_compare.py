@@ -194,6 +194,10 @@ def test_two_ranks_train_each_run_together(tmp_path) -> None:
         (["--output", "FILE/out"], ["--output", "FILE is a file"]),
         (["--output", "out", "--kept", "FILE", "--tasks", "3"], ["--tasks: no effect on kept runs"]),
         ([*FLAGS, "--algorithms", "maml", "--fixed-tasks", "no", "--output", "out"], ["--fixed-tasks", "no"]),
+        (
+            [*FLAGS, "--algorithms", "maml", "--fixed-tasks", "FILE", "--tasks", "2", "--output", "out"],
+            ["--tasks: not allowed with --fixed-tasks"],
+        ),
         (["--output", "out", "--job", "1"], ["--job", "nearest: --jobs"]),
     ],
 )
@@ -227,6 +231,7 @@ def test_a_kept_file_that_was_changed(compared, tmp_path, capsys, change, parts)
     change(document["runs"])
     (tmp_path / "kept.json").write_text(json.dumps(document))
     assert main(["--kept", str(tmp_path / "kept.json"), "--output", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
     error = capsys.readouterr().err
     assert all(part in error for part in parts), error
     assert error.count("\n") == 1
