@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from maml_rl import envs
 from maml_rl.options.command_line import parse_command_line
-from maml_rl.options.config import RlConfig
+from maml_rl.options.config import RlConfig, flat
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
 
@@ -25,10 +25,8 @@ def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]
     values = {name: value for name, value in given.items() if name != "physics" or has_physics}
     argv = [part for name, value in values.items() if value is not None for part in (option_name(name), str(value))]
     config, source = parse_command_line([*argv, *flags], prog, "", list(envs.ENVS))
-    for name in ("run_dir", "resume", "list_envs", "list_algorithms"):
-        if getattr(source, name):
-            raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
-    for name in ("keep_best", "video_every"):
-        if getattr(config, name):
+    chosen = flat(config) | vars(source)
+    for name in ("run_dir", "resume", "list_envs", "list_algorithms", "keep_best", "video_every"):
+        if chosen[name]:
             raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
     return config

@@ -21,10 +21,7 @@ def load_stored(path: Path, option: str) -> Config:
 
     Options of other algorithms are passed over.
     """
-    values = read_yaml(path, option, stored=True)
-    if not values:
-        raise UsageError(f"{option}: got {str(path)!r} without options, allowed: the config.yaml of a run")
-    return configure(beginning(values), values, lambda name: f"{path}: {name}", lenient=True)
+    return _of_a_run(read_yaml(path, option, stored=True), str(path))
 
 
 def read_yaml(
@@ -43,7 +40,10 @@ def read_yaml(
 
 def parse_config(text: str, label: str) -> Config:
     """The configuration in the YAML of a run. Raises UsageError, beginning with `label`."""
-    values = _parse(text, label, stored=True)
+    return _of_a_run(_parse(text, label, stored=True), label)
+
+
+def _of_a_run(values: dict[str, Any], label: str) -> Config:
     if not values:
         raise UsageError(f"{label}: got a config without options, allowed: that of a run")
     return configure(beginning(values), values, lambda name: f"{label}: {name}", lenient=True)

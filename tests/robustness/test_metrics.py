@@ -103,6 +103,17 @@ def test_a_resumed_run_without_metrics_says_so(tmp_path, capsys) -> None:
     assert len(metrics(run)) == 1
 
 
+def test_what_a_run_directory_lacks_is_named(tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    train_tiny(run, "--iterations", "1")
+    (run / "checkpoints").rename(tmp_path / "elsewhere")
+    assert train.main(["--resume", str(run), "--iterations", "2"]) == 2
+    assert "has no folder checkpoints" in capsys.readouterr().err
+    (run / "config.yaml").write_text("")
+    assert train.main(["--resume", str(run), "--iterations", "2"]) == 2
+    assert "config.yaml: got a config without options" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("cut", [1, 30, 10_000])
 def test_a_resumed_run_loses_no_metrics_without_a_word(tmp_path, capsys, cut) -> None:
     """cut: bytes at the end of the file that a crash of the machine has lost: its last newline, and more."""
