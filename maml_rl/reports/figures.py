@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -47,13 +48,17 @@ def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -
         if got > most:
             raise UsageError(f"got {got} {noun}, allowed: up to {most} in a figure")
     height = 6 + max(0, max(curves, default=0) - 8) * FONT_SIZE / 50  # inches: for a legend of many lines
-    drawn = blank(8 * panels, height)
-    axes = list(np.atleast_1d(drawn.subplots(1, panels)))
+    columns = 2 if panels == 4 else min(panels, 3)
+    rows = ceil(panels / columns)
+    drawn = blank(8 * columns, height * rows)
+    axes = list(drawn.subplots(rows, columns, squeeze=False).flat)
+    for each in axes[panels:]:
+        each.remove()
     labels = dict.fromkeys(label for groups in learning.values() for label in groups)
     colours = dict(zip(labels, _cycle(COLOURS), strict=False))  # of one label the same in all panels
     for each, (env, groups) in zip(axes, learning.items(), strict=False):
         learning_curves(each, env, groups, colours)
-    for each, name in zip(axes[len(learning) :], evaluated, strict=True):
+    for each, name in zip(axes[len(learning) : panels], evaluated, strict=True):
         adaptation_curves(each, name, [one for one in evaluations if one["tasks"] == name])
     return drawn
 

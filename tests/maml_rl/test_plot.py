@@ -92,6 +92,15 @@ def test_a_torn_last_line_is_left_out(tmp_path) -> None:
     assert len(read_run(run)[1]) == 3
 
 
+@pytest.mark.parametrize(("families", "rows"), [(1, [1]), (3, [3]), (4, [2, 2]), (5, [3, 2]), (6, [3, 3])])
+def test_families_stand_in_rows(tmp_path, families, rows) -> None:
+    runs = [read_run(fixture_run(tmp_path / "run", 1))[1]]
+    axes = figure({f"family {i}": {"maml": runs} for i in range(families)}, []).axes
+    assert [each.get_title() for each in axes] == [f"family {i}" for i in range(families)]
+    places = [each.get_subplotspec().rowspan.start for each in axes]
+    assert [places.count(row) for row in sorted(set(places))] == rows
+
+
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_plots_render(tmp_path, evaluation, suffix: str) -> None:
     run = fixture_run(tmp_path / "run", 1)
