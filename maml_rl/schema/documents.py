@@ -1,7 +1,7 @@
 """JSON and YAML within limits: a document that is too large, nested too deep, or of another kind is refused at once."""
 
 import json
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def parse_json(text: str) -> Any:
         raise DocumentError(str(error)) from error
     except RecursionError as error:
         raise _too_deep() from error
-    _measure(value, _children)
+    _check_depth(value)
     return value
 
 
@@ -82,7 +82,7 @@ def parse_yaml(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _measure(node, _child_nodes)
+        _measure(node)
         return loader.construct_document(node)
     except RecursionError as error:
         raise _too_deep() from error
@@ -115,8 +115,14 @@ def _too_deep() -> DocumentError:
     return DocumentError(f"it is nested more than {MAX_DEPTH} deep")
 
 
-def _children(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+def _check_depth(value: Any) -> None:
+    """Raise DocumentError if a value of JSON is nested too deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        parts = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list)))
+        level = [each for children in parts for each in children if isinstance(each, (dict, list))]
+    if any(level):
+        raise _too_deep()
 
 
 def _child_nodes(node: yaml.Node) -> Iterable[yaml.Node]:
@@ -125,20 +131,20 @@ def _child_nodes(node: yaml.Node) -> Iterable[yaml.Node]:
     return node.value if isinstance(node, yaml.SequenceNode) else ()
 
 
-def _measure(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
-    """Raise DocumentError if a tree is nested too deep or has too many items, a shared part counted wherever it stands.
+def _measure(root: yaml.Node) -> None:
+    """Raise DocumentError if a YAML tree is nested too deep or has too many items, each alias counted where it stands.
 
     Takes time in proportion to the parts alone, each of which is seen once.
     """
     seen: dict[int, tuple[int, int]] = {}  # of each part: its items, and how deep they are nested
 
-    def measure(part: Any, depth: int) -> tuple[int, int]:
+    def measure(part: yaml.Node, depth: int) -> tuple[int, int]:
         if id(part) in seen:
             return seen[id(part)]
         if depth > MAX_DEPTH:  # also of a part that contains itself
             raise _too_deep()
         items, height = 1, 0
-        for child in children(part):
+        for child in _child_nodes(part):
             of_child, height_of_child = measure(child, depth + 1)
             items, height = items + of_child, max(height, 1 + height_of_child)
         seen[id(part)] = items, height
@@ -147,5 +153,5 @@ def _measure(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
     items, height = measure(root, 0)
     if height > MAX_DEPTH:
         raise _too_deep()
-    if items > MAX_ITEMS and isinstance(root, yaml.Node):
+    if items > MAX_ITEMS:
         raise DocumentError(f"its aliases stand for {items:.1g} items" if items > 10 * MAX_ITEMS else "it is too large")
