@@ -8,33 +8,36 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-import tyro
 
+from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds
+from benchmarks.train_flags import training_config
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.threads import num_cpus, use_threads
-from maml_rl.options.config import RlConfig, configure
+from maml_rl.options.config import RlConfig
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import make_rl_setting
-from maml_rl.options.shipped import PRESETS
-from maml_rl.options.yaml_file import read_yaml
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
+from maml_rl.schema.bounds import Count
+
+PROG = "python -m benchmarks.distributed"
+TRAINED_WITH = ("env", "num_tasks", "device", "physics")  # options of maml_rl.train
 
 
 @dataclass(frozen=True)
 class Options:
     env: str = "halfcheetah-vel"
-    ranks: tuple[int, ...] | None = None
+    ranks: tuple[Count, ...] = ()
     """Default: 1 and 2, but no more than there are CUDA devices if it runs on them."""
-    num_tasks: int | None = None
-    iterations: int = 3
+    num_tasks: Count | None = None
+    iterations: Count = 3
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
 
@@ -56,11 +59,13 @@ class Traffic:
         return counted
 
 
-def measure(options: Options, ranks: Ranks) -> dict[str, float]:
+def configuration(options: Options) -> RlConfig:
+    """What maml_rl.train would train with. Raises UsageError."""
+    return training_config(PROG, {name: getattr(options, name) for name in TRAINED_WITH}, [])
+
+
+def measure(config: RlConfig, iterations: int, ranks: Ranks) -> dict[str, float]:
     """Medians over the iterations after the first, on one rank of those that torchrun has started."""
-    values = {"device": options.device, "physics": options.physics}
-    values |= {"num_tasks": options.num_tasks} if options.num_tasks else {}
-    config = configure(configure(RlConfig(), read_yaml(PRESETS / f"{options.env}.yaml")), values)
     device = choose_device(config.device, ranks.local_rank, ranks.local_size)
     ranks = ranks.on(device)
     num_threads = max(1, num_cpus() // ranks.local_size)
@@ -68,7 +73,7 @@ def measure(options: Options, ranks: Ranks) -> dict[str, float]:
     setting = make_rl_setting(dataclasses.replace(config, num_threads=num_threads), ranks)
     checkpoint = Checkpoint(setting.initial_state(), 0, 0).on(device)
     traffic, rows = Traffic(), []
-    for _ in range(options.iterations + 1):
+    for _ in range(iterations + 1):
         before = traffic.calls, traffic.bytes
         checkpoint, metrics = iterate(setting, checkpoint)
         rows.append(metrics | {"calls": traffic.calls - before[0], "bytes": traffic.bytes - before[1]})
@@ -93,13 +98,20 @@ def measure_in_ranks(size: int) -> dict[str, float]:
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-if __name__ == "__main__":
-    options = tyro.cli(Options, description=__doc__)
+def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
+    config = configuration(options)
     if dist.is_torchelastic_launched():
         with join_ranks() as ranks:
-            print(json.dumps(measure(options, ranks)))
-    else:
-        sizes = options.ranks or default_ranks(choose_device(options.device))
-        rows = [measure_in_ranks(size) for size in sizes]
-        setting = {"benchmark": "distributed", "env": options.env, "results": rows}
-        print(json.dumps(setting | machine(choose_device(options.device))))
+            return measure(config, options.iterations, ranks)
+    device = choose_device(options.device)
+    rows = [measure_in_ranks(size) for size in options.ranks or default_ranks(device)]
+    return {"env": options.env, "results": rows} | machine(device)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    return run("distributed", Options, str(__doc__), result, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,18 +5,15 @@ python -m benchmarks.iteration --env halfcheetah-dir --algorithm promp --preset 
 Options of maml_rl.train follow after --. A part that an algorithm does not have takes 0 s.
 """
 
-import json
 import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import tyro
-
+from benchmarks.command import run
 from benchmarks.measure import machine, peak_memory_gb
-from benchmarks.train_flags import split, training_config
-from maml_rl.envs.errors import FamilyError
+from benchmarks.train_flags import training_config
 from maml_rl.interface.first_state import first_state
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.options.config import RlConfig
@@ -24,7 +21,7 @@ from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
-from maml_rl.schema.errors import UsageError
+from maml_rl.schema.bounds import Count
 
 PROG = "python -m benchmarks.iteration"
 TRAINED_WITH = ("env", "algorithm", "preset", "variant", "num_tasks", "device", "physics")  # options of maml_rl.train
@@ -37,7 +34,7 @@ class Options:
     preset: str | None = None
     variant: Literal["maml", "promp"] | None = None
     num_tasks: int | None = None
-    iterations: int = 4
+    iterations: Count = 4
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
     """Without effect on families that MuJoCo does not simulate. So that all benchmarks take the same options."""
@@ -69,25 +66,20 @@ def measure(config: RlConfig, iterations: int) -> dict[str, float]:
     }
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command. Returns the exit status: 2 for bad input."""
-    own, flags = split(argv)
-    options = tyro.cli(Options, prog=PROG, description=__doc__, args=own)
-    try:
-        if options.iterations < 1:
-            raise UsageError(f"--iterations: got {options.iterations}, allowed: an integer >= 1")
-        config = configuration(options, flags)
-        use_threads(config.num_threads)
-        result = measure(config, options.iterations)
-    except (UsageError, FamilyError) as error:
-        print(f"benchmarks.iteration: {error}", file=sys.stderr)
-        return 2
-    setting: dict[str, Any] = {"benchmark": "iteration", "env": config.env, "algorithm": config.algorithm}
-    setting |= {"preset": options.preset, "variant": config.variant, "physics": options.physics}
+def result(options: Options, flags: Sequence[str]) -> dict[str, Any]:
+    config = configuration(options, flags)
+    use_threads(config.num_threads)
+    measured = measure(config, options.iterations)
+    setting: dict[str, Any] = {"env": config.env, "algorithm": config.algorithm, "preset": options.preset}
+    setting |= {"variant": config.variant, "physics": options.physics}
     setting |= {"flags": " ".join(flags), "num_threads": config.num_threads or num_cpus()}
-    print(json.dumps(setting | result | machine(choose_device(config.device))))
-    return 0
+    return setting | measured | machine(choose_device(config.device))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    return run("iteration", Options, str(__doc__), result, argv, trains=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -15,24 +15,22 @@ add, g_i less the first-order gradient of the same draw; its length is over that
 are a value and its 95 % interval, the jackknife's over the draws; null stands for what noise hides.
 """
 
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 from torch import Tensor
 
+from benchmarks.command import run
 from benchmarks.measure import machine
-from benchmarks.train_flags import split, training_config
-from maml_rl.envs.errors import FamilyError
+from benchmarks.train_flags import training_config
 from maml_rl.interface.first_state import first_state
 from maml_rl.machine.atomic_file import write_atomically
 from maml_rl.machine.keys import Draws, Purpose, keyed
@@ -41,12 +39,13 @@ from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_gradient import meta_gradient
 from maml_rl.meta.problem import Problem
 from maml_rl.options.config import RlConfig
-from maml_rl.options.output_file import check_output
+from maml_rl.options.output_file import FIGURES, check_output
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.reports.canvas import COLOURS, FONT_SIZE, MARKERS, picture
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
+from maml_rl.schema.bounds import Count, Within
 from maml_rl.schema.errors import UsageError
 
 PROG = "python -m benchmarks.meta_gradient_variance"
@@ -57,12 +56,12 @@ LABELS = {"first_order": "first order", "plain": "plain (MAML)", "lvc": "LVC", "
 @dataclass(frozen=True)
 class Options:
     env: tuple[str, ...] = ("navigation-2d", "tabular-mdp", "halfcheetah-dir")
-    iterations: int = 30
+    iterations: Count = 30
     """Iterations that the trained policy has had; the untrained one is measured too."""
-    tasks: int = 5
-    episodes: tuple[int, ...] = (5, 10, 20, 40)
+    tasks: Count = 5
+    episodes: tuple[Count, ...] = (5, 10, 20, 40)
     """Episodes of each task, before the inner step and after it."""
-    draws: int = 20
+    draws: Annotated[int, Within(3)] = 20
     preset: str | None = None
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "cpu"
@@ -222,32 +221,27 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     return drawn
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command. Returns the exit status: 2 for bad input."""
-    own, flags = split(argv)
-    options = tyro.cli(Options, prog=PROG, description=__doc__, args=own)
-    try:
-        if options.draws < 3:
-            raise UsageError(f"--draws: got {options.draws}, allowed: an integer >= 3")
-        if options.output:
-            check_output("--output", options.output, [".png", ".pdf", ".svg"])
-        given = {"preset": options.preset, "seed": options.seed, "device": options.device}
-        configs = [training_config(PROG, {"env": env, **given}, flags) for env in options.env]
-        for config in configs:
-            if config.algorithm not in ALGORITHMS:
-                raise UsageError(f"--algorithm: got {config.algorithm!r}, allowed here: {', '.join(ALGORITHMS)}")
-        use_threads(configs[0].num_threads)
-        rows = [row for config in configs for row in rows_of(config, options)]
-    except (UsageError, FamilyError) as error:
-        print(f"benchmarks.meta_gradient_variance: {error}", file=sys.stderr)
-        return 2
+def result(options: Options, flags: Sequence[str]) -> dict[str, Any]:
+    if options.output:
+        check_output("--output", options.output, FIGURES)
+    given = {"preset": options.preset, "seed": options.seed, "device": options.device}
+    configs = [training_config(PROG, {"env": env, **given}, flags) for env in options.env]
+    for config in configs:
+        if config.algorithm not in ALGORITHMS:
+            raise UsageError(f"--algorithm: got {config.algorithm!r}, allowed here: {', '.join(ALGORITHMS)}")
+    use_threads(configs[0].num_threads)
+    rows = [row for config in configs for row in rows_of(config, options)]
     if options.output:
         write_atomically(options.output, picture(figure(rows), options.output.suffix[1:]))
-    setting = {"benchmark": "meta_gradient_variance", "tasks": options.tasks, "draws": options.draws}
+    setting: dict[str, Any] = {"tasks": options.tasks, "draws": options.draws}
     setting |= {"seed": options.seed, "preset": options.preset, "flags": " ".join(flags), "results": rows}
-    print(json.dumps(setting | machine(choose_device(configs[0].device))))
-    return 0
+    return setting | machine(choose_device(configs[0].device))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    return run("meta_gradient_variance", Options, str(__doc__), result, argv, trains=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

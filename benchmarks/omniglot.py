@@ -10,7 +10,6 @@ Threads: ours works on as many tasks at once, the others give them to PyTorch, w
 """
 
 import importlib
-import json
 import statistics
 import sys
 import time
@@ -20,11 +19,11 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import torch
-import tyro
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 from torch.nn.functional import cross_entropy
 
+from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds
 from maml_rl.machine.keys import Draws, Purpose
 from maml_rl.machine.threads import num_cpus, use_threads
@@ -39,7 +38,7 @@ from maml_rl.options.data_wiring import DataSetting, make_data_setting
 from maml_rl.options.parts import choose_device
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
-from maml_rl.schema.errors import UsageError
+from maml_rl.schema.bounds import Count
 from maml_rl.supervised.episodes import Episodes
 from maml_rl.supervised.examples import Examples
 
@@ -55,7 +54,7 @@ class Options:
     inner_steps: int = 1
     filters: int = 64
     num_threads: int = 1
-    repeats: int = 7
+    repeats: Count = 7
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
     """Without effect: there is no physics. So that all benchmarks take the same options."""
@@ -246,27 +245,22 @@ def configuration(options: Options) -> DataConfig:
     return config
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command. Returns the exit status: 2 for bad input."""
-    options = tyro.cli(Options, prog=PROG, description=__doc__, args=argv)
-    try:
-        if options.repeats < 1:
-            raise UsageError(f"--repeats: got {options.repeats}, allowed: an integer >= 1")
-        config = configuration(options)
-        use_threads(config.num_threads)
-        setting = make_data_setting(config)
-        setting.try_out()
-    except UsageError as error:
-        print(f"benchmarks.omniglot: {error}", file=sys.stderr)
-        return 2
+def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
+    config = configuration(options)
+    use_threads(config.num_threads)
+    setting = make_data_setting(config)
+    setting.try_out()
     difference = disagreement(setting)
     assert difference < 1e-9, f"they compute the same: {difference}"
     sizes = {name: getattr(config, name) for name in ("ways", "shots", "num_tasks")}
     sizes |= {"num_threads": config.num_threads or num_cpus(), "difference": difference}
-    result = measure(setting, options.repeats)
-    print(json.dumps({"benchmark": "omniglot"} | sizes | result | machine(choose_device(config.device))))
-    return 0
+    return sizes | measure(setting, options.repeats) | machine(choose_device(config.device))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    return run("omniglot", Options, str(__doc__), result, argv)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

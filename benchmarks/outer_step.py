@@ -8,15 +8,16 @@ and an addition. Activations recomputed on the way are not counted. The machine'
 [100, 100] product in the same process.
 """
 
-import json
 import os
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-import tyro
 
+from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds
 from maml_rl.envs import KeyedGenerator
 from maml_rl.machine.threads import use_threads
@@ -28,20 +29,21 @@ from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.parts import choose_device
 from maml_rl.rl.losses import importance_ratio, policy_gradient
 from maml_rl.rl.samples import Samples
+from maml_rl.schema.bounds import Count
 from tests.maml_rl.given_problem import GivenProblem
 
 
 @dataclass(frozen=True)
 class Options:
-    num_tasks: int = 40
-    steps_per_task: int = 4000
-    observation_size: int = 20
-    action_size: int = 6
-    hidden_sizes: tuple[int, ...] = (100, 100)
+    num_tasks: Count = 40
+    steps_per_task: Count = 4000
+    observation_size: Count = 20
+    action_size: Count = 6
+    hidden_sizes: tuple[Count, ...] = (100, 100)
     nonlinearity: Literal["relu", "tanh"] = "tanh"
-    curvature_stride: int = TrustRegionOptions.curvature_stride
-    cg_iterations: int = TrustRegionOptions.cg_iterations
-    repeats: int = 5
+    curvature_stride: Count = TrustRegionOptions.curvature_stride
+    cg_iterations: Count = TrustRegionOptions.cg_iterations
+    repeats: Count = 5
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
     """Without effect: the outer step has no physics. So that all benchmarks take the same options."""
@@ -69,7 +71,8 @@ def draw(options: Options, policy: MlpPolicy, theta: torch.Tensor, key: int) -> 
     return Samples(observations, actions, normal(M, N), torch.full((M, N), 1 / N, device=device))
 
 
-def main(options: Options) -> None:
+def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
+    use_threads(0)
     device = choose_device(options.device)
     policy = MlpPolicy(options.observation_size, options.action_size, options.hidden_sizes, options.nonlinearity)
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
@@ -112,18 +115,21 @@ def main(options: Options) -> None:
     (outer,) = median_seconds(outer_step, repeats=max(1, options.repeats // 2), device=device)
     rate = 200 * 2 * 4000 * 100 * 100 / matrix
     arithmetic = product_flop(options) / rate
-    result = {
-        "benchmark": "outer_step",
+    return {
         "product_gflop": round(product_flop(options) / 1e9, 1),
         "machine_gflop_per_second": round(rate / 1e9, 1),
         "arithmetic_seconds": round(arithmetic, 4),
         "product_seconds": round(product, 4),
         "product_over_arithmetic": round(product / arithmetic, 2),
         "outer_step_seconds": round(outer, 3),
+        **machine(device),
     }
-    print(json.dumps(result | machine(device)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    return run("outer_step", Options, str(__doc__), result, argv)
 
 
 if __name__ == "__main__":
-    use_threads(0)
-    main(tyro.cli(Options, description=__doc__))
+    sys.exit(main())

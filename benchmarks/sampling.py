@@ -4,14 +4,16 @@ Both run the same episodes: the loop starts from the same states and replays the
 simulations, substeps and threads. A simulation whose episode ends is put back to its start in both.
 """
 
-import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-import tyro
 
+from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds
+from maml_rl import envs
 from maml_rl.envs import KeyedGenerator
 from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import use_threads
@@ -21,15 +23,16 @@ from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import choose_physics, make_family, make_simulations
 from maml_rl.rl.sampler import collect
+from maml_rl.schema.bounds import Count, OneOf
 
 
 @dataclass(frozen=True)
 class Options:
-    env: str = "halfcheetah-vel"
-    num_tasks: int = 40
-    episodes_per_task: int = 20
-    horizon: int = 200
-    repeats: int = 5
+    env: Annotated[str, OneOf(tuple(name for name in envs.ENVS if envs.has_physics(name)))] = "halfcheetah-vel"
+    num_tasks: Count = 40
+    episodes_per_task: Count = 20
+    horizon: Count = 200
+    repeats: Count = 5
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
 
@@ -43,7 +46,7 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     make_physics = choose_physics(config)
     simulations = make_simulations(config, family, make_physics)
     env = family.simulate(config.num_tasks, config.episodes_per_task, config.num_threads, make_physics)
-    assert isinstance(env, MujocoSimulation), "a family of MuJoCo's"
+    assert isinstance(env, MujocoSimulation)
     policy = MlpPolicy(family.observation_size, family.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()
     actor = FeedForward(policy, theta_M)
@@ -87,9 +90,17 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     }
 
 
-if __name__ == "__main__":
-    options = tyro.cli(Options, description=__doc__)
+def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
     use_threads(0)
     results = [measure(options, variant) for variant in ("maml", "promp")]
-    setting = {"benchmark": "sampling", "env": options.env, "physics": options.physics, "results": results}
-    print(json.dumps(setting | machine(choose_device(options.device))))
+    setting = {"env": options.env, "physics": options.physics, "results": results}
+    return setting | machine(choose_device(options.device))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    return run("sampling", Options, str(__doc__), result, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

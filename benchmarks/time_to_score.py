@@ -6,21 +6,18 @@ Options of maml_rl.train follow after --. A run ends at the score, at --max-seco
 Its seconds are those of the meta-updates; validations and the start of the process do not count.
 """
 
-import json
-import math
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-import tyro
 
+from benchmarks.command import run
 from benchmarks.measure import machine, synchronize
-from benchmarks.train_flags import split, training_config
-from maml_rl.envs.errors import FamilyError
+from benchmarks.train_flags import training_config
 from maml_rl.interface.first_state import first_state
 from maml_rl.machine.keys import Draws, Purpose, keyed
 from maml_rl.machine.threads import num_cpus, use_threads
@@ -31,7 +28,7 @@ from maml_rl.options.rl_wiring import RlSetting, make_rl_setting
 from maml_rl.reports.evaluation import adapt_and_roll_out
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
-from maml_rl.schema.errors import UsageError
+from maml_rl.schema.bounds import Count, Within
 
 VALIDATION_TASKS = 40
 PROG = "python -m benchmarks.time_to_score"
@@ -39,14 +36,14 @@ PROG = "python -m benchmarks.time_to_score"
 
 @dataclass(frozen=True)
 class Options:
-    env: str
-    score: float
+    env: str = "navigation-2d"
+    score: float = -11.7
     """Mean return after one gradient step that is wanted."""
     preset: str | None = None
     seed: int = 1
-    max_seconds: float = 1800
+    max_seconds: Annotated[float, Within(0)] = 1800
     """Most seconds of training."""
-    every: int = 5
+    every: Count = 5
     """Iterations between validations."""
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
@@ -100,31 +97,22 @@ def measure(config: RlConfig, score: float, max_seconds: float, every: int) -> d
     }
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command. Returns the exit status: 0 whether or not the score was reached, 2 bad input."""
-    own, flags = split(argv)
-    options = tyro.cli(Options, prog=PROG, description=__doc__, args=own)
+def result(options: Options, flags: Sequence[str]) -> dict[str, Any]:
     load = f"{os.getloadavg()[0]:.1f}"
-    try:
-        if options.every < 1:
-            raise UsageError(f"--every: got {options.every}, allowed: an integer >= 1")
-        if not math.isfinite(options.score):
-            raise UsageError(f"--score: got {options.score}, allowed: a finite number")
-        if not options.max_seconds >= 0:
-            raise UsageError(f"--max-seconds: got {options.max_seconds}, allowed: a number >= 0")
-        given = {name: getattr(options, name) for name in ("env", "preset", "seed", "device", "physics")}
-        config = training_config(PROG, given, flags)
-        use_threads(config.num_threads)
-        result = measure(config, options.score, options.max_seconds, options.every)
-    except (UsageError, FamilyError) as error:
-        print(f"benchmarks.time_to_score: {error}", file=sys.stderr)
-        return 2
-    setting = {"benchmark": "time_to_score", "env": config.env, "preset": options.preset, "flags": " ".join(flags)}
+    given = {name: getattr(options, name) for name in ("env", "preset", "seed", "device", "physics")}
+    config = training_config(PROG, given, flags)
+    use_threads(config.num_threads)
+    measured = measure(config, options.score, options.max_seconds, options.every)
+    setting = {"env": config.env, "preset": options.preset, "flags": " ".join(flags)}
     setting |= {"seed": config.seed, "score": options.score}
     here = {"num_threads": config.num_threads or num_cpus(), "load_at_start": load}
-    print(json.dumps(setting | result | here | machine(choose_device(config.device))))
-    return 0
+    return setting | measured | here | machine(choose_device(config.device))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 0 whether or not the score was reached, 2 bad input."""
+    return run("time_to_score", Options, str(__doc__), result, argv, trains=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,12 +9,6 @@ from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
 
 
-def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments before --, which are the benchmark's own, and those behind it."""
-    at = argv.index("--") if "--" in argv else len(argv)
-    return list(argv[:at]), list(argv[at + 1 :])
-
-
 def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]) -> RlConfig:
     """What maml_rl.train would train with: preset < `given` < `flags`.
 

@@ -5,17 +5,18 @@ physics_share and policy_share are the seconds of the horizon's physics alone, a
 in which the device computes at all, and the share of that which Warp's kernels have.
 """
 
-import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-import tyro
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, supported_activities
 
+from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds, peak_memory_gb
+from maml_rl import envs
 from maml_rl.envs import KeyedGenerator
 from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import one_torch_thread, use_threads
@@ -25,18 +26,19 @@ from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import choose_physics, make_family
 from maml_rl.rl.sampler import collect
+from maml_rl.schema.bounds import Count, OneOf
 
 WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
 
 
 @dataclass(frozen=True)
 class Options:
-    env: str = "halfcheetah-vel"
+    env: Annotated[str, OneOf(tuple(name for name in envs.ENVS if envs.has_physics(name)))] = "halfcheetah-vel"
     variant: Literal["maml", "promp"] = "maml"
-    worlds: tuple[int, ...] = ()
+    worlds: tuple[Count, ...] = ()
     """Numbers of simulations, in tasks of 20 episodes. Default: 800, 8,000 and 80,000 on CUDA, else 80 and 800."""
-    horizon: int = 200
-    repeats: int = 3
+    horizon: Count = 200
+    repeats: Count = 3
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     physics: Literal["auto", "cpu", "warp"] = "auto"
 
@@ -51,7 +53,7 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
     config = configure(RlConfig(), values | {"device": options.device, "physics": options.physics})
     family = make_family(config)
     env = family.simulate(num_tasks, episodes, make_physics=choose_physics(config))
-    assert isinstance(env, MujocoSimulation), "a family of MuJoCo's"
+    assert isinstance(env, MujocoSimulation)
     policy = MlpPolicy(family.observation_size, family.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(num_tasks, -1).contiguous()
     tasks = family.sample_tasks(num_tasks, KeyedGenerator(1, 0))
@@ -105,10 +107,19 @@ def used_memory_gb(device: torch.device) -> float:
     return (total - free) / 1e9
 
 
-if __name__ == "__main__":
-    options = tyro.cli(Options, description=__doc__)
+def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
     use_threads(0)
-    sweep = options.worlds or ((800, 8_000, 80_000) if choose_device(options.device).type == "cuda" else (80, 800))
+    device = choose_device(options.device)
+    sweep = options.worlds or ((800, 8_000, 80_000) if device.type == "cuda" else (80, 800))
     rows = [measure(options, worlds) for worlds in sweep]
-    setting = {"benchmark": "worlds", "env": options.env, "variant": options.variant, "physics": options.physics}
-    print(json.dumps(setting | {"results": rows} | machine(choose_device(options.device))))
+    setting = {"env": options.env, "variant": options.variant, "physics": options.physics}
+    return setting | {"results": rows} | machine(device)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status: 2 for bad input."""
+    return run("worlds", Options, str(__doc__), result, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

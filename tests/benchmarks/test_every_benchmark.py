@@ -1,5 +1,6 @@
 """Every benchmark runs, at a size that measures nothing, and prints one JSON object."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -22,11 +23,12 @@ TINY = {
     "meta_gradient_variance": "--env bandit --iterations 1 --tasks 2 --episodes 2 --draws 3",
     "omniglot": "--num-tasks 2 --filters 4 --repeats 1",
     "distributed": "--env navigation-2d --num-tasks 2 --iterations 1 --ranks 1",
+    "time_to_score": "--score -1000 -- --num-tasks 2 --episodes-per-task 2 --horizon 5",
 }
 
 
 def test_none_is_left_out() -> None:
-    others = {"measure", "train_flags", "time_to_score", "__init__"}
+    others = {"command", "measure", "train_flags", "__init__"}
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - others == set(TINY)
 
 
@@ -36,6 +38,40 @@ def test_it_prints_one_object(name: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["benchmark"] == name
+
+
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--nonsense", "1"], ["--nonsense", "unknown option"]),
+        (["--device", "gpu"], ["--device", "'gpu'", "cuda"]),
+    ],
+)
+def test_bad_input_is_one_line(capsys, name, arguments, parts) -> None:
+    assert importlib.import_module(f"benchmarks.{name}").main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    [line] = captured.err.splitlines()
+    assert line.startswith(f"benchmarks.{name}: ")
+    assert all(part in line for part in parts), line
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "parts"),
+    [
+        ("sampling", ["--env", "navigation-2d"], ["--env", "'navigation-2d'", "ant-dir"]),
+        ("worlds", ["--env", "halfcheeta-vel"], ["--env", "nearest: halfcheetah-vel"]),
+        ("scaling", ["--tasks", "0"], ["--tasks", "0", ">= 1"]),
+        ("outer_step", ["--repeats", "0"], ["--repeats", "0", ">= 1"]),
+        ("outer_step", ["--", "--inner-lr", "1"], ["--inner-lr", "not allowed behind --"]),
+        ("distributed", ["--env", "navigation-3d"], ["--env", "nearest: navigation-2d"]),
+        ("meta_gradient_variance", ["--draws", "2"], ["--draws", "2", ">= 3"]),
+        ("omniglot", ["--ways", "x"], ["--ways", "'x'"]),
+    ],
+)
+def test_bad_values_are_one_line(capsys, name, arguments, parts) -> None:
+    test_bad_input_is_one_line(capsys, name, arguments, parts)
 
 
 @pytest.mark.parametrize(("device", "devices", "ranks"), [("cpu", 0, (1, 2)), ("cuda", 1, (1,)), ("cuda", 8, (1, 2))])

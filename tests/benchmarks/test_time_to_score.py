@@ -63,7 +63,7 @@ def test_a_run_begins_with_what_another_has_learned(result_of) -> None:
     [
         (["--env", "navigation-3d"], ["--env", "nearest: navigation-2d"]),
         ([*NAVIGATION, "--preset", "promp"], ["--preset", "'promp'", "maml-paper"]),
-        ([*NAVIGATION, "--score", "nan"], ["--score", "nan", "finite"]),
+        ([*NAVIGATION, "--score", "nan"], ["--score", "nan", "a number"]),
         ([*NAVIGATION, "--max-seconds", "-1"], ["--max-seconds", "-1", ">= 0"]),
         ([*NAVIGATION, "--every", "0"], ["--every", "0", ">= 1"]),
         ([*NAVIGATION, "--", "--run-dir", "x"], ["--run-dir", "not allowed here"]),
