@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from maml_rl.command import exit_status
 from maml_rl.schema.errors import UsageError
-from maml_rl.schema.flags import read_flags
+from maml_rl.schema.flags import option_name, read_flags
 from maml_rl.schema.help_page import print_help
 
 Options = TypeVar("Options")
@@ -35,7 +35,11 @@ def run(
             print_help({"": kind()}, f"python -m benchmarks.{name}", description)
         if flags and not trains:
             raise UsageError(f"{flags[0]}: not allowed behind --, as this benchmark does not train")
-        result = work(kind(**read_flags(own, kind)), flags)
+        given = read_flags(own, kind)
+        for option, value in given.items():
+            if value == ():
+                raise UsageError(f"{option_name(option)}: got no value, allowed: one or more")
+        result = work(kind(**given), flags)
         print(json.dumps({"benchmark": name, **result}))
         return 0
 

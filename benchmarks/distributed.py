@@ -18,6 +18,7 @@ import torch.distributed as dist
 from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds
 from benchmarks.train_flags import training_config
+from maml_rl.envs.errors import WorkerError
 from maml_rl.machine.ranks import Ranks, join_ranks
 from maml_rl.machine.threads import num_cpus, use_threads
 from maml_rl.options.config import RlConfig
@@ -26,6 +27,8 @@ from maml_rl.options.rl_wiring import make_rl_setting
 from maml_rl.runs.checkpoint import Checkpoint
 from maml_rl.runs.loop import iterate
 from maml_rl.schema.bounds import Count
+from maml_rl.schema.errors import UsageError
+from maml_rl.schema.flags import option_name
 
 PROG = "python -m benchmarks.distributed"
 TRAINED_WITH = ("env", "num_tasks", "device", "physics")  # options of maml_rl.train
@@ -91,11 +94,17 @@ def default_ranks(device: torch.device) -> tuple[int, ...]:
     return (1, 2) if device.type == "cpu" or torch.cuda.device_count() > 1 else (1,)
 
 
-def measure_in_ranks(size: int) -> dict[str, float]:
-    """This very command under torchrun; what the first rank printed."""
+def measure_in_ranks(options: Options, size: int) -> dict[str, float]:
+    """This very command under torchrun; what the first rank printed. Raises WorkerError if a rank failed."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), "-m"]
-    command += ["benchmarks.distributed", *sys.argv[1:]]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    command += ["benchmarks.distributed"]
+    for name in (*TRAINED_WITH, "iterations"):
+        if (value := getattr(options, name)) is not None:
+            command += [option_name(name), str(value)]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise WorkerError(f"of {size} ranks one failed, with status {done.returncode}; what it said stands above")
+    return json.loads(done.stdout)
 
 
 def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
@@ -104,7 +113,10 @@ def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
         with join_ranks() as ranks:
             return measure(config, options.iterations, ranks)
     device = choose_device(options.device)
-    rows = [measure_in_ranks(size) for size in options.ranks or default_ranks(device)]
+    sizes = options.ranks or default_ranks(device)
+    if max(sizes) > config.num_tasks:
+        raise UsageError(f"--ranks: got {max(sizes)}, allowed: up to {config.num_tasks}, a task for each")
+    rows = [measure_in_ranks(options, size) for size in sizes]
     return {"env": options.env, "results": rows} | machine(device)
 
 

@@ -20,6 +20,7 @@ import torch
 from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds
 from maml_rl.envs import KeyedGenerator
+from maml_rl.machine.memory import free_memory
 from maml_rl.machine.threads import use_threads
 from maml_rl.meta.inner_loop import Inner, inner_loop
 from maml_rl.meta.meta_objective import MetaObjective, meta_objective
@@ -30,6 +31,7 @@ from maml_rl.options.parts import choose_device
 from maml_rl.rl.losses import importance_ratio, policy_gradient
 from maml_rl.rl.samples import Samples
 from maml_rl.schema.bounds import Count
+from maml_rl.schema.errors import UsageError
 from tests.maml_rl.given_problem import GivenProblem
 
 
@@ -56,6 +58,18 @@ def product_flop(options: Options) -> int:
     return 2 * (6 * first + 16 * sum(rest)) * options.num_tasks * steps
 
 
+def check_sizes(options: Options, device: torch.device) -> None:
+    """Raise UsageError for samples that do not fit into memory, and for a stride beyond a task's steps."""
+    if options.curvature_stride > options.steps_per_task:
+        allowed = f"up to the {options.steps_per_task} steps of a task"
+        raise UsageError(f"--curvature-stride: got {options.curvature_stride}, allowed: {allowed}")
+    numbers = options.num_tasks * options.steps_per_task * (options.observation_size + options.action_size + 2)
+    needed, free = 2 * 4 * numbers, free_memory(device)
+    if needed > free:
+        sizes = f"{options.num_tasks} tasks x {options.steps_per_task} steps, which take {needed / 1e9:.3g} GB or more"
+        raise UsageError(f"got {sizes}, allowed: sizes that fit into the {free / 1e9:.1f} GB that are free")
+
+
 def draw(options: Options, policy: MlpPolicy, theta: torch.Tensor, key: int) -> Samples:
     """Samples as a rollout would give them: actions from the policy, advantages of unit variance."""
     M, N, device = options.num_tasks, options.steps_per_task, theta.device
@@ -74,6 +88,7 @@ def draw(options: Options, policy: MlpPolicy, theta: torch.Tensor, key: int) -> 
 def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
     use_threads(0)
     device = choose_device(options.device)
+    check_sizes(options, device)
     policy = MlpPolicy(options.observation_size, options.action_size, options.hidden_sizes, options.nonlinearity)
     theta = policy.initial_parameters(KeyedGenerator(1)).to(device)
     before, post = draw(options, policy, theta, 0), draw(options, policy, theta, 1)

@@ -22,6 +22,7 @@ from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import choose_physics, make_family, make_simulations
+from maml_rl.options.size import check_size
 from maml_rl.rl.sampler import collect
 from maml_rl.schema.bounds import Count, OneOf
 
@@ -41,13 +42,15 @@ def measure(options: Options, variant: Literal["maml", "promp"]) -> dict[str, fl
     device = choose_device(options.device)
     values = {"env": options.env, "variant": variant}
     values |= {"num_tasks": options.num_tasks, "episodes_per_task": options.episodes_per_task}
+    values |= {"horizon": options.horizon}
     config = configure(RlConfig(), values | {"device": options.device, "physics": options.physics})
     family = make_family(config)
+    policy = MlpPolicy(family.observation_size, family.action_size)
+    check_size(config, family, policy, options.num_tasks, device)
     make_physics = choose_physics(config)
     simulations = make_simulations(config, family, make_physics)
     env = family.simulate(config.num_tasks, config.episodes_per_task, config.num_threads, make_physics)
     assert isinstance(env, MujocoSimulation)
-    policy = MlpPolicy(family.observation_size, family.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(options.num_tasks, -1).contiguous()
     actor = FeedForward(policy, theta_M)
     tasks = family.sample_tasks(options.num_tasks, KeyedGenerator(1, 0))

@@ -8,6 +8,8 @@ from maml_rl.options.config import RlConfig, flat
 from maml_rl.schema.errors import UsageError
 from maml_rl.schema.flags import option_name
 
+REFUSED = ("run_dir", "resume", "list_envs", "list_algorithms", "keep_best", "video_every")
+
 
 def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]) -> RlConfig:
     """What maml_rl.train would train with: preset < `given` < `flags`.
@@ -15,12 +17,17 @@ def training_config(prog: str, given: Mapping[str, object], flags: Sequence[str]
     given: options by name. None is left to the preset, and so is `physics` if MuJoCo does not simulate the family.
     Raises UsageError for bad input, and for flags that say where a run goes.
     """
+    if flags and not flags[0].startswith("-"):
+        raise UsageError(f"{flags[0]!r}: unexpected value behind --, allowed: options that begin with --")
+    for flag in flags:
+        if flag.partition("=")[0] in map(option_name, REFUSED):
+            raise UsageError(f"{flag.partition('=')[0]}: not allowed here, as nothing is written")
     has_physics = envs.has_physics(str(given["env"]))
     values = {name: value for name, value in given.items() if name != "physics" or has_physics}
     argv = [part for name, value in values.items() if value is not None for part in (option_name(name), str(value))]
     config, source = parse_command_line([*argv, *flags], prog, "", list(envs.ENVS))
     chosen = flat(config) | vars(source)
-    for name in ("run_dir", "resume", "list_envs", "list_algorithms", "keep_best", "video_every"):
-        if chosen[name]:
+    for name in REFUSED:
+        if chosen[name]:  # by a file of options
             raise UsageError(f"{option_name(name)}: not allowed here, as nothing is written")
     return config

@@ -25,6 +25,7 @@ from maml_rl.models.policies import MlpPolicy
 from maml_rl.options.config import RlConfig, configure
 from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import choose_physics, make_family
+from maml_rl.options.size import check_size
 from maml_rl.rl.sampler import collect
 from maml_rl.schema.bounds import Count, OneOf
 
@@ -50,11 +51,13 @@ def measure(options: Options, worlds: int) -> dict[str, float]:
     device = choose_device(options.device)
     num_tasks, episodes = (worlds // 20, 20) if worlds >= 20 else (1, worlds)
     values = {"env": options.env, "variant": options.variant, "num_tasks": num_tasks, "episodes_per_task": episodes}
+    values |= {"horizon": options.horizon}
     config = configure(RlConfig(), values | {"device": options.device, "physics": options.physics})
     family = make_family(config)
+    policy = MlpPolicy(family.observation_size, family.action_size)
+    check_size(config, family, policy, num_tasks, device)
     env = family.simulate(num_tasks, episodes, make_physics=choose_physics(config))
     assert isinstance(env, MujocoSimulation)
-    policy = MlpPolicy(family.observation_size, family.action_size)
     theta_M = policy.initial_parameters(KeyedGenerator(1)).to(device).expand(num_tasks, -1).contiguous()
     tasks = family.sample_tasks(num_tasks, KeyedGenerator(1, 0))
     substeps = round(family.dt / env.physics.model.opt.timestep)

@@ -39,7 +39,10 @@ def print_help(
         restored.callback(lambda: os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before))
         flags_only = (tyro.conf.OmitArgPrefixes,)
         # Tyro does not wrap it.
-        description = textwrap.fill(description, max(LEAST_WIDTH, shutil.get_terminal_size().columns))
+        width = max(LEAST_WIDTH, shutil.get_terminal_size().columns)
+        description = "\n\n".join(
+            textwrap.fill(paragraph, width, break_on_hyphens=False) for paragraph in description.split("\n\n")
+        )
         tyro.cli(type(page), prog=prog, description=description, args=["--help"], default=page, config=flags_only)
     raise AssertionError("Tyro has exited")
 
