@@ -19,10 +19,13 @@ MARGINS = {
     "ant-dir": (-1.0, 50.0),
     "ant-goal": ((-2.0, -1.0), 50.0),
     "walker-dir": (1.0, 100.0),
-    "hopper-rand-params": ((0.0,) * 41, 30.0),
 }
-# Return after one step, of policies that hardly need adaptation yet: far above an untrained policy's 32 and 177.
-RETURNS = {"walker-rand-params": ((0.0,) * 65, 250.0), "humanoid-dir": ((1.0, 0.0), 350.0)}
+# Return after one step, of policies that hardly need adaptation yet: far above an untrained policy's 32, 97 and 177.
+RETURNS = {
+    "walker-rand-params": ((0.0,) * 65, 250.0),
+    "hopper-rand-params": ((0.0,) * 41, 350.0),
+    "humanoid-dir": ((1.0, 0.0), 350.0),
+}
 # And the number of characters to be told apart.
 CLASSIFIERS = {"omniglot": 5, "omniglot-20way": 20, "omniglot-prototypical": 20}
 
