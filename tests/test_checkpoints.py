@@ -20,7 +20,7 @@ MARGINS = {
     "ant-goal": ((-2.0, -1.0), 50.0),
     "walker-dir": (1.0, 100.0),
 }
-# Return after one step, of policies that hardly need adaptation yet: far above an untrained policy's 32, 97 and 177.
+# Return after one step, of policies that hardly need adaptation yet: far above an untrained policy's 32, 58 and 177.
 RETURNS = {
     "walker-rand-params": ((0.0,) * 65, 250.0),
     "hopper-rand-params": ((0.0,) * 41, 350.0),
