@@ -104,14 +104,13 @@ def measure_in_ranks(options: Options, size: int) -> dict[str, float]:
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise WorkerError(f"of {size} ranks one failed, with status {done.returncode}; what it said stands above")
-    return json.loads(done.stdout)
+    row = json.loads(done.stdout)
+    del row["benchmark"]
+    return row
 
 
 def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
     config = configuration(options)
-    if dist.is_torchelastic_launched():
-        with join_ranks() as ranks:
-            return measure(config, options.iterations, ranks)
     device = choose_device(options.device)
     sizes = options.ranks or default_ranks(device)
     if max(sizes) > config.num_tasks:
@@ -122,7 +121,14 @@ def result(options: Options, _: Sequence[str]) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit status: 2 for bad input."""
-    return run("distributed", Options, str(__doc__), result, argv)
+    if not dist.is_torchelastic_launched():
+        return run("distributed", Options, str(__doc__), result, argv)
+    with join_ranks() as ranks:  # of which the first alone prints
+
+        def of_one_rank(options: Options, _: Sequence[str]) -> dict[str, Any]:
+            return measure(configuration(options), options.iterations, ranks)
+
+        return run("distributed", Options, str(__doc__), of_one_rank, argv)
 
 
 if __name__ == "__main__":

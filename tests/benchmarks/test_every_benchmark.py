@@ -22,7 +22,7 @@ TINY = {
     "worlds": "--worlds 4 --horizon 5 --repeats 1",
     "meta_gradient_variance": "--env bandit --iterations 1 --tasks 2 --episodes 2 --draws 3",
     "omniglot": "--num-tasks 2 --filters 4 --repeats 1",
-    "distributed": "--env navigation-2d --num-tasks 2 --iterations 1 --ranks 1",
+    "distributed": "--env navigation-2d --num-tasks 2 --iterations 1 --ranks 1 2",
     "time_to_score": "--score -1000 -- --num-tasks 2 --episodes-per-task 2 --horizon 5",
 }
 
