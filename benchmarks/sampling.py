@@ -7,13 +7,13 @@ simulations, substeps and threads. A simulation whose episode ends is put back t
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 
 from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds
-from maml_rl import envs
+from benchmarks.train_flags import Simulated
 from maml_rl.envs import KeyedGenerator
 from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import use_threads
@@ -24,12 +24,12 @@ from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import choose_physics, make_family, make_simulations
 from maml_rl.options.size import check_size
 from maml_rl.rl.sampler import collect
-from maml_rl.schema.bounds import Count, OneOf
+from maml_rl.schema.bounds import Count
 
 
 @dataclass(frozen=True)
 class Options:
-    env: Annotated[str, OneOf(tuple(name for name in envs.ENVS if envs.has_physics(name)))] = "halfcheetah-vel"
+    env: Simulated = "halfcheetah-vel"
     num_tasks: Count = 40
     episodes_per_task: Count = 20
     horizon: Count = 200

@@ -8,7 +8,7 @@ in which the device computes at all, and the share of that which Warp's kernels 
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch.autograd import DeviceType
@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile, supported_activities
 
 from benchmarks.command import run
 from benchmarks.measure import machine, median_seconds, peak_memory_gb
-from maml_rl import envs
+from benchmarks.train_flags import Simulated
 from maml_rl.envs import KeyedGenerator
 from maml_rl.envs.locomotion.mujoco_env import MujocoSimulation
 from maml_rl.machine.threads import one_torch_thread, use_threads
@@ -27,14 +27,14 @@ from maml_rl.options.parts import choose_device
 from maml_rl.options.rl_wiring import choose_physics, make_family
 from maml_rl.options.size import check_size
 from maml_rl.rl.sampler import collect
-from maml_rl.schema.bounds import Count, OneOf
+from maml_rl.schema.bounds import Count
 
 WARP_KERNEL = "_cuda_kernel_forward"  # ends the names of what Warp compiles
 
 
 @dataclass(frozen=True)
 class Options:
-    env: Annotated[str, OneOf(tuple(name for name in envs.ENVS if envs.has_physics(name)))] = "halfcheetah-vel"
+    env: Simulated = "halfcheetah-vel"
     variant: Literal["maml", "promp"] = "maml"
     worlds: tuple[Count, ...] = ()
     """Numbers of simulations, in tasks of 20 episodes. Default: 800, 8,000 and 80,000 on CUDA, else 80 and 800."""

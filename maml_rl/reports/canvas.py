@@ -28,6 +28,12 @@ def blank(width: float, height: float, layout: Any = "constrained") -> Figure:
     return drawn
 
 
+def grid(panels: int) -> tuple[int, int]:
+    """Rows and columns of a figure with so many panels: up to three stand beside each other."""
+    columns = 2 if panels == 4 else min(panels, 3)
+    return ceil(panels / columns), columns
+
+
 def check_number(got: int, noun: str, least: int, most: int) -> None:
     """Raise UsageError unless a figure can have so many of a thing. noun: its word, which follows the number."""
     if not least <= got <= most:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from maml_rl.reports.canvas import COLOURS, FONT_SIZE, MARKERS, PLAIN_TEXT, as_text, blank
+from maml_rl.reports.canvas import COLOURS, FONT_SIZE, MARKERS, PLAIN_TEXT, as_text, blank, grid
 from maml_rl.reports.measure import ACCURACY, LOSS, RETURN, Measure
 from maml_rl.schema.errors import UsageError
 
@@ -48,8 +47,7 @@ def _figure(learning: Mapping[str, Groups], evaluations: Sequence[Evaluation]) -
         if got > most:
             raise UsageError(f"got {got} {noun}, allowed: up to {most} in a figure")
     height = 6 + max(0, max(curves, default=0) - 8) * FONT_SIZE / 50  # inches: for a legend of many lines
-    columns = 2 if panels == 4 else min(panels, 3)
-    rows = ceil(panels / columns)
+    rows, columns = grid(panels)
     drawn = blank(8 * columns, height * rows)
     axes = list(drawn.subplots(rows, columns, squeeze=False).flat)
     for each in axes[panels:]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from maml_rl.reports.canvas import COLOURS, FONT_SIZE, PLAIN_TEXT, as_text, blank, check_number
+from maml_rl.reports.canvas import COLOURS, FONT_SIZE, PLAIN_TEXT, as_text, blank, check_number, grid
 
 MAX_WAVES, MAX_STEPS = 6, 6  # panels of a figure, and predictions of each
 WIDTH = 4.6  # of a panel, inches
@@ -43,8 +42,7 @@ def wave_figure(waves: Sequence[Wave], title: str) -> Figure:
     check_number(len(waves), "waves", 1, MAX_WAVES)
     styles = _styles(sorted({step for wave in waves for step in wave.predictions}))
     check_number(len(styles), "numbers of gradient steps", 1, MAX_STEPS)
-    columns = 2 if len(waves) == 4 else min(len(waves), 3)
-    rows = ceil(len(waves) / columns)
+    rows, columns = grid(len(waves))
     width, height = max(WIDTH * columns, 7.0), 3.6 * rows + 1.4
     drawn = blank(width, height, ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     panels = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)

@@ -71,7 +71,6 @@ def test_bad_input_is_one_line(capsys, name, arguments, parts) -> None:
         ("outer_step", ["--steps-per-task", "1"], ["--curvature-stride", "10", "up to the 1"]),
         ("distributed", ["--num-tasks", "1", "--ranks", "2"], ["--ranks", "2", "up to 1"]),
         ("iteration", ["--", "nonsense"], ["'nonsense'", "behind --"]),
-        ("time_to_score", ["--", "--resume", "x"], ["--resume", "not allowed here"]),
         ("outer_step", ["--repeats", "0"], ["--repeats", "0", ">= 1"]),
         ("outer_step", ["--", "--inner-lr", "1"], ["--inner-lr", "not allowed behind --"]),
         ("distributed", ["--env", "navigation-3d"], ["--env", "nearest: navigation-2d"]),
